@@ -1,0 +1,25 @@
+//! W3C trace context: strict parse and write, and whom to trust.
+//!
+//! Text in, typed value out. A header that is not exactly what the specification asks for is
+//! treated as absent; nothing here logs, allocates for a well-formed `traceparent`, or fails.
+//!
+//! ```
+//! use campanile_propagation::{Extracted, extract};
+//!
+//! let mut headers = http::HeaderMap::new();
+//! headers.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap());
+//! let Extracted { parent, .. } = extract(&headers);
+//! assert!(parent.unwrap().is_sampled());
+//! ```
+
+mod carried;
+mod extract;
+mod inject;
+mod traceparent;
+mod trust;
+
+pub use carried::Carried;
+pub use extract::{Extracted, extract};
+pub use inject::{inject, inject_headers};
+pub use traceparent::Parent;
+pub use trust::Trust;

@@ -1,0 +1,106 @@
+//! What a layer tells a pipeline.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use campanile_propagation::{Carried, Parent};
+use opentelemetry::Context;
+use opentelemetry::trace::SpanContext;
+
+use crate::{End, Meter, Moment, Route};
+
+/// The beginning of an exchange: everything a sampler may see.
+#[derive(Debug)]
+pub struct Head<'a> {
+    /// The caller's span, to be continued.
+    pub parent: Option<Parent>,
+    /// The caller's span, to be linked to a new trace (public edge).
+    pub link: Option<Parent>,
+    /// What the caller sends along.
+    pub carried: Carried,
+    /// The kind of request, as far as it is known now.
+    pub route: &'static Route,
+    /// The method as sent, when it is none of the known ones.
+    pub method_original: Option<&'a str>,
+    /// The raw path.
+    pub path: &'a str,
+    /// The query, already redacted.
+    pub query: Option<&'a str>,
+    /// The host the client asked for, without its port.
+    pub server_address: Option<&'a str>,
+    /// The port the client asked for.
+    pub server_port: Option<u16>,
+    /// The user-agent header.
+    pub user_agent: Option<&'a str>,
+    /// The original client.
+    pub client: Option<IpAddr>,
+    /// The socket peer.
+    pub peer: Option<std::net::SocketAddr>,
+    /// The request's id.
+    pub request_id: Option<&'a str>,
+}
+
+/// An exchange that began.
+#[derive(Clone, Debug)]
+pub struct Started {
+    /// The context to run the request in: its root span is current.
+    pub context: Context,
+    /// When it began.
+    pub at: SystemTime,
+}
+
+/// A pipeline, as the layers see it.
+///
+/// Implementations neither block nor panic, and never report an error to the caller.
+pub trait Recorder: fmt::Debug + Send + Sync + 'static {
+    /// Begins an exchange: its root span, and one more active request.
+    fn start(&self, head: Head<'_>) -> Started;
+
+    /// Ends an exchange: its span, one duration, one active request less. Called exactly once.
+    fn end(&self, started: &Started, end: End);
+
+    /// Records a short span for something that has already happened.
+    fn moment(&self, moment: Moment<'_>) -> SpanContext;
+
+    /// The instruments of the pipeline.
+    fn meter(&self) -> &dyn Meter;
+}
+
+/// A shared [`Recorder`].
+#[derive(Clone)]
+pub struct Handle(Arc<dyn Recorder>);
+
+impl Handle {
+    /// Shares `recorder`.
+    pub fn new(recorder: impl Recorder) -> Self {
+        Self(Arc::new(recorder))
+    }
+}
+
+impl std::ops::Deref for Handle {
+    type Target = dyn Recorder;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Something that has a [`Recorder`] to hand over: a telemetry bootstrap, or a handle itself.
+pub trait Source {
+    /// The recorder to report to.
+    fn recorder(&self) -> Handle;
+}
+
+impl Source for Handle {
+    fn recorder(&self) -> Handle {
+        self.clone()
+    }
+}

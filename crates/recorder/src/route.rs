@@ -1,0 +1,196 @@
+//! What a request is counted under: a closed set of routes.
+//!
+//! A [`Route`] joins everything that is the same for all requests of one kind: method, protocol
+//! version, scheme, template and domain. It is made once and never freed, because the set is
+//! closed and capped: past [`MAX_ROUTES`] everything new is counted without its template.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{LazyLock, PoisonError, RwLock};
+
+use campanile_semconv::value;
+
+/// How many different routes a process keeps.
+pub const MAX_ROUTES: usize = 4096;
+
+/// A request method, from the closed set of known ones.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Method(&'static str);
+
+impl Method {
+    /// Finds the known method of this name, case-sensitively; everything else is `_OTHER`.
+    pub fn new(name: &str) -> Self {
+        let known = value::HTTP_METHODS.iter().find(|known| **known == name);
+        Self(known.copied().unwrap_or(value::OTHER))
+    }
+
+    /// The value of `http.request.method`.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// Whether the method is none of the known ones.
+    pub fn is_other(self) -> bool {
+        self.0 == value::OTHER
+    }
+}
+
+/// What a [`Route`] is found by.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct RouteKey<'a> {
+    /// The method.
+    pub method: Method,
+    /// `1.0`, `1.1`, `2` or `3`; `None` when unknown.
+    pub version: Option<&'static str>,
+    /// `http` or `https`.
+    pub scheme: &'static str,
+    /// The matched template; `None` when nothing matched. Never a raw path.
+    pub template: Option<Cow<'a, str>>,
+    /// The domain the application declared for it.
+    pub domain: Option<&'static str>,
+}
+
+/// One kind of request.
+#[derive(Debug)]
+pub struct Route {
+    key: RouteKey<'static>,
+    name: String,
+}
+
+impl Route {
+    /// Finds the route of `key`, and makes it when it is new.
+    pub fn find(key: &RouteKey<'_>) -> &'static Self {
+        static ROUTES: LazyLock<RwLock<Routes>> = LazyLock::new(RwLock::default);
+        let known = ROUTES.read().unwrap_or_else(PoisonError::into_inner).get(key);
+        known.unwrap_or_else(|| {
+            ROUTES
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(key)
+        })
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.key.method
+    }
+
+    /// The protocol version.
+    pub fn version(&self) -> Option<&'static str> {
+        self.key.version
+    }
+
+    /// The scheme.
+    pub fn scheme(&self) -> &'static str {
+        self.key.scheme
+    }
+
+    /// The matched template.
+    pub fn template(&'static self) -> Option<&'static str> {
+        self.key.template.as_deref()
+    }
+
+    /// The declared domain.
+    pub fn domain(&self) -> Option<&'static str> {
+        self.key.domain
+    }
+
+    /// The span's name: `{method} {template}`, with `HTTP` for an unknown method.
+    pub fn name(&'static self) -> &'static str {
+        &self.name
+    }
+}
+
+#[derive(Default)]
+struct Routes(HashMap<RouteKey<'static>, &'static Route>);
+
+impl Routes {
+    fn get(&self, key: &RouteKey<'_>) -> Option<&'static Route> {
+        self.0.get(key).copied()
+    }
+
+    fn insert(&mut self, key: &RouteKey<'_>) -> &'static Route {
+        if let Some(route) = self.get(key) {
+            return route;
+        }
+        let full = self.0.len() >= MAX_ROUTES;
+        let template = key.template.as_deref().filter(|_| !full);
+        let key = RouteKey {
+            method: key.method,
+            version: key.version,
+            scheme: key.scheme,
+            template: template.map(|text| Cow::Owned(text.to_owned())),
+            domain: key.domain,
+        };
+        if let Some(route) = self.get(&key) {
+            return route;
+        }
+        let route: &'static Route = Box::leak(Box::new(Route {
+            name: name(&key),
+            key: key.clone(),
+        }));
+        self.0.insert(key, route);
+        route
+    }
+}
+
+fn name(key: &RouteKey<'_>) -> String {
+    let method = if key.method.is_other() {
+        "HTTP"
+    } else {
+        key.method.as_str()
+    };
+    match &key.template {
+        Some(template) => format!("{method} {template}"),
+        None => method.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(method: &str, template: Option<&'static str>) -> RouteKey<'static> {
+        RouteKey {
+            method: Method::new(method),
+            version: Some("1.1"),
+            scheme: "http",
+            template: template.map(Cow::Borrowed),
+            domain: None,
+        }
+    }
+
+    #[test]
+    fn a_route_is_made_once_and_named_by_method_and_template() {
+        let route = Route::find(&key("GET", Some("/rooms/{id}")));
+        assert!(std::ptr::eq(
+            route,
+            Route::find(&key("GET", Some("/rooms/{id}")))
+        ));
+        assert_eq!(route.name(), "GET /rooms/{id}");
+        assert_eq!(Route::find(&key("GET", None)).name(), "GET");
+    }
+
+    #[test]
+    fn an_unknown_method_is_other_and_named_http() {
+        let route = Route::find(&key("get", Some("/")));
+        assert_eq!(
+            (route.method().as_str(), route.name()),
+            ("_OTHER", "HTTP /")
+        );
+    }
+
+    #[test]
+    fn past_the_cap_a_new_route_loses_its_template() {
+        let mut routes = Routes::default();
+        for i in 0..MAX_ROUTES {
+            let mut key = key("GET", None);
+            key.template = Some(Cow::Owned(format!("/{i}")));
+            routes.insert(&key);
+        }
+        let first = routes.insert(&key("GET", Some("/late")));
+        let second = routes.insert(&key("GET", Some("/later")));
+        assert_eq!(first.template(), None);
+        assert!(std::ptr::eq(first, second));
+    }
+}

@@ -1,0 +1,31 @@
+//! Names of the spans that are ours to name.
+//!
+//! An HTTP span is named by the semantic conventions: `{method} {route}`.
+
+/// One span of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// When it is made, in one sentence.
+    pub brief: &'static str,
+}
+
+macro_rules! spans {
+    ($($(#[doc = $doc:literal])+ $name:ident = $wire:literal;)+) => {
+        $($(#[doc = $doc])+ pub const $name: &str = $wire;)+
+
+        /// Every span with a name of ours.
+        pub static ALL: &[Span] = &[$(Span {
+            name: $wire,
+            brief: concat!($($doc),+).trim_ascii_start(),
+        },)+];
+    };
+}
+
+spans! {
+    /// A WebSocket connection was established; linked to its upgrade request.
+    WEBSOCKET_CONNECT = "websocket.connect";
+    /// A WebSocket connection ended; linked to its connect span and its upgrade request.
+    WEBSOCKET_DISCONNECT = "websocket.disconnect";
+}
