@@ -1,0 +1,25 @@
+//! An OTLP server as a library: traces, metrics and logs over gRPC and HTTP, kept in bounded memory.
+//!
+//! It is made for tests of telemetry, whoever emits it, and for pages that show what was received. It depends on none
+//! of the other Campanile crates, as it has to be able to judge them.
+//!
+//! Start one with [`Receiver::start`], point an exporter at [`Receiver::grpc_endpoint`] or
+//! [`Receiver::http_endpoint`], then ask it: [`Receiver::spans`], [`Receiver::metrics`], [`Receiver::logs`].
+
+mod builder;
+mod changes;
+pub mod model;
+mod receiver;
+mod server;
+mod shared;
+mod stats;
+mod store;
+
+pub use self::builder::Builder;
+pub use self::changes::Changes;
+pub use self::model::{
+    Attributes, LogRecord, Metric, MetricKind, Resource, Scope, Signal, Span, SpanId, SpanKind,
+    StatusCode, TraceId, Value,
+};
+pub use self::receiver::Receiver;
+pub use self::stats::{Counts, Held, Refusal, Traffic, Transport};
