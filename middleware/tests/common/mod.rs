@@ -1,0 +1,155 @@
+//! A recorder over in-memory exporters, and small services.
+#![allow(dead_code, clippy::unwrap_used, unreachable_pub)]
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use campanile_recorder::{Handle, Stock};
+use futures_util::{Stream, stream};
+use http::{Request, Response};
+use http_body_util::Empty;
+use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::trace::{Status, TracerProvider as _};
+use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
+use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use tower::Service;
+
+/// What a test saw of its exchanges.
+pub struct Observed {
+    pub handle: Handle,
+    pub tracer: SdkTracerProvider,
+    spans: InMemorySpanExporter,
+    meters: SdkMeterProvider,
+    metrics: InMemoryMetricExporter,
+}
+
+impl Observed {
+    pub fn new() -> Self {
+        let spans = InMemorySpanExporter::default();
+        let metrics = InMemoryMetricExporter::default();
+        let tracer = SdkTracerProvider::builder()
+            .with_simple_exporter(spans.clone())
+            .build();
+        let meters = SdkMeterProvider::builder()
+            .with_periodic_exporter(metrics.clone())
+            .build();
+        let scope = Stock::<()>::scope();
+        let stock = Stock::new(
+            tracer.tracer_with_scope(scope.clone()),
+            meters.meter_with_scope(scope),
+        );
+        Self {
+            handle: Handle::new(stock),
+            tracer,
+            spans,
+            meters,
+            metrics,
+        }
+    }
+
+    /// The spans that have ended.
+    pub fn ends(&self) -> Vec<Ended> {
+        self.spans
+            .get_finished_spans()
+            .unwrap()
+            .into_iter()
+            .map(Ended)
+            .collect()
+    }
+
+    /// The only one, after checking that the metrics agree: one sample of the same length, nothing
+    /// active.
+    pub fn only_end(&self) -> Ended {
+        let mut ends = self.ends();
+        assert_eq!(ends.len(), 1, "spans");
+        let end = ends.remove(0);
+        let (count, sum) = self.durations();
+        assert_eq!(count, 1, "duration samples");
+        let span = end
+            .0
+            .end_time
+            .duration_since(end.0.start_time)
+            .unwrap()
+            .as_secs_f64();
+        assert!((span - sum).abs() < 1e-9, "span {span} s, metric {sum} s");
+        assert_eq!(self.active(), 0, "active requests");
+        end
+    }
+
+    /// `http.server.active_requests`, over all series.
+    pub fn active(&self) -> i64 {
+        self.metric("http.server.active_requests", |data| match data {
+            AggregatedMetrics::I64(MetricData::Sum(sum)) => {
+                sum.data_points().map(|p| p.value()).sum()
+            }
+            other => panic!("{other:?}"),
+        })
+    }
+
+    /// Count and sum of `http.server.request.duration`, over all series.
+    pub fn durations(&self) -> (u64, f64) {
+        self.metric("http.server.request.duration", |data| match data {
+            AggregatedMetrics::F64(MetricData::Histogram(all)) => all
+                .data_points()
+                .fold((0, 0.0), |(n, sum), p| (n + p.count(), sum + p.sum())),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    fn metric<T: Default>(&self, name: &str, read: impl Fn(&AggregatedMetrics) -> T) -> T {
+        self.metrics.reset();
+        self.meters.force_flush().unwrap();
+        let all = self.metrics.get_finished_metrics().unwrap();
+        let scopes = all.iter().flat_map(|resource| resource.scope_metrics());
+        let found = scopes
+            .flat_map(|scope| scope.metrics())
+            .find(|metric| metric.name() == name);
+        found.map_or_else(T::default, |metric| read(metric.data()))
+    }
+}
+
+/// A span that has ended.
+pub struct Ended(pub SpanData);
+
+impl Ended {
+    pub fn attribute(&self, key: &str) -> Option<String> {
+        let found = self
+            .0
+            .attributes
+            .iter()
+            .find(|attribute| attribute.key.as_str() == key)?;
+        Some(found.value.to_string())
+    }
+
+    pub fn text(&self, key: &str) -> String {
+        self.attribute(key)
+            .unwrap_or_else(|| panic!("no {key} in {:?}", self.0.attributes))
+    }
+
+    pub fn status(&self) -> Status {
+        self.0.status.clone()
+    }
+}
+
+/// A stream of what is there.
+pub fn iter<T>(items: impl IntoIterator<Item = T>) -> impl Stream<Item = T> {
+    stream::iter(items)
+}
+
+/// A service that never becomes ready.
+pub struct NotReady;
+
+impl Service<Request<()>> for NotReady {
+    type Response = Response<Empty<Bytes>>;
+    type Error = &'static str;
+    type Future = std::future::Pending<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Err("not ready"))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        std::future::pending()
+    }
+}
