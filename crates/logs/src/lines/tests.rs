@@ -1,0 +1,149 @@
+use opentelemetry::trace::{Tracer, TracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use proptest::prelude::*;
+use tracing_subscriber::layer::SubscriberExt;
+
+use super::*;
+
+fn lines(work: impl FnOnce()) -> Vec<serde_json::Map<String, serde_json::Value>> {
+    let (sink, captured) = Sink::captured();
+    let subscriber = tracing_subscriber::registry().with(Lines::new("shop", sink));
+    tracing::subscriber::with_default(subscriber, work);
+    let text = captured.text();
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
+        .collect()
+}
+
+fn only(work: impl FnOnce()) -> serde_json::Map<String, serde_json::Value> {
+    let mut lines = lines(work);
+    assert_eq!(lines.len(), 1);
+    lines.remove(0)
+}
+
+#[test]
+fn every_required_field_is_there_and_null_when_unknown() {
+    let line = only(|| tracing::info!("hello"));
+    for name in [
+        "domain",
+        "trace_id",
+        "span_id",
+        "trace_sampled",
+        "request_id",
+        "event",
+        "outcome",
+    ] {
+        assert_eq!(line.get(name), Some(&serde_json::Value::Null), "{name}");
+    }
+    for (name, value) in [("service", "shop"), ("level", "INFO"), ("message", "hello")] {
+        assert_eq!(line[name], value);
+    }
+    assert!(line["timestamp"].as_str().expect("text").ends_with('Z'));
+}
+
+#[test]
+fn a_line_inside_a_span_names_its_trace() {
+    let provider = SdkTracerProvider::default();
+    let span = provider.tracer("test").start("work");
+    let context = Context::new().with_span(span);
+    let ids = context.span().span_context().clone();
+    let _guard = context.attach();
+    let line = only(|| tracing::info!("inside"));
+    assert_eq!(line["trace_id"], ids.trace_id().to_string());
+    assert_eq!(line["span_id"], ids.span_id().to_string());
+    assert_eq!(line["trace_sampled"], true);
+}
+
+#[test]
+fn spans_pass_on_domain_and_request_id_and_nothing_else() {
+    let line = only(|| {
+        let outer = tracing::info_span!(
+            "outer",
+            domain = "chat",
+            request_id = "r-1",
+            token = "secret"
+        );
+        let inner = tracing::info_span!("inner", request_id = tracing::field::Empty);
+        inner.record("request_id", "r-2");
+        outer.in_scope(|| inner.in_scope(|| tracing::info!("inside")));
+    });
+    // `inner` was made outside `outer`, so only its own value is seen.
+    assert_eq!(line["request_id"], "r-2");
+    let line = only(|| {
+        let outer = tracing::info_span!(
+            "outer",
+            domain = "chat",
+            request_id = "r-1",
+            token = "secret"
+        );
+        outer.in_scope(|| tracing::info_span!("inner").in_scope(|| tracing::info!("inside")));
+    });
+    assert_eq!(line["domain"], "chat");
+    assert_eq!(line["request_id"], "r-1");
+    assert!(!line.contains_key("token"));
+}
+
+#[test]
+fn a_field_named_like_the_line_s_own_is_kept_under_another_name() {
+    let line = only(|| tracing::warn!(level = 3, trace_id = "mine", event = "sale", "x"));
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["level_"], 3);
+    assert_eq!(line["trace_id_"], "mine");
+    assert_eq!(line["event"], "sale");
+}
+
+#[test]
+fn a_name_given_twice_is_written_once() {
+    let (sink, captured) = Sink::captured();
+    let subscriber = tracing_subscriber::registry().with(Lines::new("shop", sink));
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info!(size = 1, size = 2, message = "named", "given");
+    });
+    let text = captured.text();
+    assert_eq!(text.matches("\"size\":").count(), 1, "{text}");
+    assert_eq!(text.matches("\"message\":").count(), 1, "{text}");
+}
+
+#[test]
+fn an_error_is_written_with_its_causes() {
+    #[derive(Debug)]
+    struct Outer(std::io::Error);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("cannot save")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let error = Outer(std::io::Error::other("disk full"));
+    let error: &(dyn std::error::Error + 'static) = &error;
+    let line = only(|| tracing::error!(error));
+    assert_eq!(line["error"], "cannot save: disk full");
+}
+
+#[test]
+fn a_value_that_logs_while_it_is_formatted_gets_its_own_line() {
+    struct Chatty;
+    impl std::fmt::Debug for Chatty {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            tracing::info!("within");
+            f.write_str("chatty")
+        }
+    }
+    // `tracing` itself keeps a subscriber from being entered twice; what counts is valid lines.
+    let lines = lines(|| tracing::info!(value = ?Chatty, "outside"));
+    assert!(lines.iter().any(|line| line["message"] == "outside"));
+}
+
+proptest! {
+    #[test]
+    fn any_field_value_makes_a_valid_line(text in any::<String>(), number in any::<f64>(), large in any::<i128>()) {
+        let line = only(|| tracing::info!(text = text.as_str(), number, large, debug = ?text, "{text}"));
+        prop_assert_eq!(&line["text"], &text);
+        prop_assert_eq!(&line["message"], &text);
+        prop_assert_eq!(&line["large"], &large.to_string());
+    }
+}

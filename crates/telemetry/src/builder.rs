@@ -1,0 +1,105 @@
+//! From settings to running telemetry.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use campanile_logs::Sink;
+
+use crate::{ConfigError, InstallError, Telemetry};
+
+/// Reads a variable of the environment.
+pub(crate) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Settings of a [`Telemetry`] before it starts. Code says the default, the environment decides.
+#[derive(Clone)]
+pub struct Builder {
+    pub(crate) service: String,
+    pub(crate) version: Option<String>,
+    pub(crate) default_endpoint: Option<String>,
+    pub(crate) environment: Environment,
+    pub(crate) lines: Sink,
+}
+
+impl Builder {
+    pub(crate) fn new(service: &str) -> Self {
+        Self {
+            service: service.to_owned(),
+            version: None,
+            default_endpoint: None,
+            environment: Arc::new(|name| std::env::var(name).ok()),
+            lines: Sink::stderr(),
+        }
+    }
+
+    /// Sets the service's version (`service.version`).
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// Sets where to export when `OTEL_EXPORTER_OTLP_ENDPOINT` is not set (default
+    /// `http://localhost:4317`).
+    pub fn default_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.default_endpoint = Some(url.into());
+        self
+    }
+
+    /// Reads variables with `get` instead of from the process's environment.
+    pub fn environment(
+        mut self,
+        get: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.environment = Arc::new(get);
+        self
+    }
+
+    /// Sends the JSON lines somewhere else than to standard error.
+    pub fn lines(mut self, sink: Sink) -> Self {
+        self.lines = sink;
+        self
+    }
+
+    /// Says what was understood, secrets masked.
+    ///
+    /// # Errors
+    /// When a variable cannot be obeyed; telemetry would then be switched off.
+    pub fn check(&self) -> Result<String, ConfigError> {
+        Ok(format!("service {}", self.service))
+    }
+
+    /// Starts without touching any global: for tests, and for several pipelines in one process.
+    pub fn build(self) -> Telemetry {
+        Telemetry::start(&self)
+    }
+
+    /// Starts, and becomes the process's tracer, meter and subscriber.
+    ///
+    /// Bad configuration is not an error: telemetry is then off, and one line says why and how
+    /// to mend it.
+    ///
+    /// # Errors
+    /// Only when a telemetry or another global subscriber is already installed; nothing was
+    /// changed then.
+    pub fn install(self) -> Result<Telemetry, InstallError> {
+        static INSTALLED: AtomicBool = AtomicBool::new(false);
+        if INSTALLED.swap(true, Ordering::SeqCst) {
+            return Err(InstallError::already_installed());
+        }
+        let telemetry = Telemetry::start(&self);
+        if tracing::dispatcher::set_global_default(telemetry.subscriber()).is_err() {
+            INSTALLED.store(false, Ordering::SeqCst);
+            return Err(InstallError::foreign_subscriber());
+        }
+        telemetry.set_globals();
+        Ok(telemetry)
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("service", &self.service)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,30 @@
+//! From the environment to OTLP pipelines that fail open and stop on time.
+//!
+//! [`Telemetry::from_env`] reads the `OTEL_*` variables, [`Builder::install`] starts everything:
+//! spans, metrics and logs over OTLP, JSON lines on standard error. Bad configuration, a dead
+//! collector or a missing runtime never stop or slow the service; what was lost is counted.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//!
+//! use campanile_telemetry::Telemetry;
+//!
+//! # async fn serve() {}
+//! # async fn main_() -> Result<(), Box<dyn std::error::Error>> {
+//! let telemetry = Telemetry::from_env("chat-api").install()?;
+//! serve().await;
+//! telemetry.shutdown(Duration::from_secs(5)).await.log();
+//! # Ok(())
+//! # }
+//! ```
+
+mod builder;
+mod error;
+mod report;
+mod stop;
+mod telemetry;
+
+pub use builder::Builder;
+pub use error::{ConfigError, InstallError};
+pub use report::Report;
+pub use telemetry::Telemetry;
