@@ -66,6 +66,32 @@ pub const WEBSOCKET_CLOSE_CAUSES: &[&str] = &[
     "error",
 ];
 
+/// Values of `error.type` on a `websocket.disconnect` span: what broke, or the class or cause of a
+/// bad close.
+pub const WEBSOCKET_END_ERRORS: &[&str] = &[
+    "eof",
+    "reset",
+    "protocol",
+    "invalid_utf8",
+    "too_big",
+    "tls",
+    "panic",
+    "dropped",
+    "unsupported",
+    "internal",
+    "invalid",
+    "client",
+    "app",
+    "drain",
+    "heartbeat",
+    "slow_consumer",
+    "idle",
+    "superseded",
+    "auth",
+    "network",
+    "error",
+];
+
 /// Values of `websocket.close.initiator`.
 pub const WEBSOCKET_CLOSE_INITIATORS: &[&str] = &["local", "peer"];
 
@@ -74,3 +100,6 @@ pub const WEBSOCKET_DIRECTIONS: &[&str] = &["receive", "transmit"];
 
 /// Values of `websocket.message.type`.
 pub const WEBSOCKET_MESSAGE_TYPES: &[&str] = &["text", "binary", "ping", "pong", "close"];
+
+/// Value of `db.system.name` for SQLite.
+pub const DB_SYSTEM_SQLITE: &str = "sqlite";

@@ -1,0 +1,55 @@
+//! WebSocket sessions: what happens to a socket after its upgrade, observed.
+//!
+//! axum ends the request at the `101` and spawns a bare task; from there neither the trace context
+//! nor any count follows the socket. Here [`Upgrade`] takes the place of axum's `WebSocketUpgrade`
+//! and hands the handler a [`Session`]: the same stream and sink of messages, byte for byte, which
+//! reports
+//!
+//! - two short root spans, `websocket.connect` and `websocket.disconnect`, linked to each other
+//!   and to the upgrade request; no span stays open while the socket lives, none is made for a
+//!   message;
+//! - connections that are open, how long they lived, and why they ended ([`Class`], [`Cause`]);
+//! - messages and bytes, counted in plain integers and told in batches.
+//!
+//! Every connection that began ends exactly once, whatever happens: peer close, local close, end
+//! of file, reset, protocol error, a panic of the handler, or a socket that was simply dropped.
+//!
+//! ```
+//! use axum::{Router, response::Response, routing::any};
+//! use campanile_recorder::{Handle, Stock};
+//! use campanile_ws::{Session, Sessions, Upgrade};
+//!
+//! async fn live(upgrade: Upgrade) -> Response {
+//!     upgrade.endpoint("live").on_session(echo)
+//! }
+//!
+//! async fn echo(mut session: Session) {
+//!     while let Some(Ok(message)) = session.recv().await {
+//!         if session.send(message).await.is_err() {
+//!             break;
+//!         }
+//!     }
+//! }
+//!
+//! let sessions = Sessions::new(&Handle::new(Stock::from_global()));
+//! let app: Router = Router::new().route("/live", any(live)).with_state(sessions);
+//! # let _ = app;
+//! ```
+
+mod close;
+mod connection;
+mod ending;
+mod endpoint;
+mod mark;
+mod message;
+mod session;
+mod sessions;
+mod tally;
+mod upgrade;
+
+pub use close::{Cause, Class};
+pub use endpoint::Role;
+pub use message::{Failure, Fault, Kind, Message};
+pub use session::Session;
+pub use sessions::{Drained, Sessions};
+pub use upgrade::Upgrade;
