@@ -1,8 +1,8 @@
 //! From request headers to the caller's span.
 
-use http::header::{GetAll, HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 
-use crate::{Carried, Parent};
+use crate::{Baggage, Carried, Parent, TraceStateText};
 use campanile_semconv::header;
 
 /// What the headers of a request say about its caller.
@@ -10,47 +10,39 @@ use campanile_semconv::header;
 pub struct Extracted {
     /// The caller's span; `None` when there is no valid `traceparent`, or more than one.
     pub parent: Option<Parent>,
-    /// The rest, to be carried on. Empty without a parent, as the specification asks.
+    /// The rest, to be carried on: no `tracestate` without a parent, as the specification asks.
     pub carried: Carried,
+    /// How many baggage members were malformed or past the limits.
+    pub baggage_drops: u32,
 }
 
 /// Reads the trace context of a request.
 ///
-/// All lines of a repeated header are seen: two `traceparent` lines are none, `tracestate` lines
-/// are joined in order.
+/// All lines of a repeated header are seen: two `traceparent` lines are none, `tracestate` and
+/// `baggage` lines are joined in order.
 pub fn extract(headers: &HeaderMap) -> Extracted {
-    let Some(parent) =
-        only(&headers.get_all(header::TRACEPARENT)).and_then(|text| Parent::parse(text.as_bytes()))
-    else {
-        return Extracted::default();
-    };
-    let tracestate = joined(&headers.get_all(header::TRACESTATE));
+    from_lines(|name| headers.get_all(name).iter())
+}
+
+/// The same over any carrier that gives the lines of a header.
+pub(crate) fn from_lines<'a, L>(lines: impl Fn(&'static str) -> L) -> Extracted
+where
+    L: Iterator<Item = &'a HeaderValue>,
+{
+    let mut traceparent = lines(header::TRACEPARENT);
+    let only = traceparent.next().filter(|_| traceparent.next().is_none());
+    let parent = only.and_then(|text| Parent::parse(text.as_bytes()));
+    let tracestate = parent.and_then(|_| TraceStateText::from_lines(lines(header::TRACESTATE)));
+    let (baggage, baggage_drops) = Baggage::from_lines(lines(header::BAGGAGE));
     Extracted {
-        parent: Some(parent),
-        carried: Carried { tracestate },
+        parent,
+        carried: Carried {
+            tracestate,
+            baggage,
+            random: parent.is_some_and(Parent::is_random),
+        },
+        baggage_drops,
     }
-}
-
-fn only<'a>(lines: &GetAll<'a, HeaderValue>) -> Option<&'a HeaderValue> {
-    let mut lines = lines.iter();
-    lines.next().filter(|_| lines.next().is_none())
-}
-
-fn joined(lines: &GetAll<'_, HeaderValue>) -> Option<HeaderValue> {
-    let mut lines = lines.iter();
-    let first = lines.next()?;
-    let text = match lines.next() {
-        None => first.clone(),
-        Some(second) => {
-            let all: Vec<&[u8]> = [first, second]
-                .into_iter()
-                .chain(lines)
-                .map(HeaderValue::as_bytes)
-                .collect();
-            HeaderValue::from_bytes(&all.join(&b","[..])).ok()?
-        }
-    };
-    (!text.as_bytes().trim_ascii().is_empty()).then_some(text)
 }
 
 #[cfg(test)]
@@ -60,38 +52,67 @@ mod tests {
 
     const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    fn headers(lines: &[(&'static str, &'static [u8])]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in lines {
-            map.append(*name, HeaderValue::from_static(value));
+            map.append(*name, HeaderValue::from_bytes(value).unwrap());
         }
         map
     }
 
     #[test]
-    fn a_doubled_traceparent_is_none_and_takes_tracestate_with_it() {
+    fn a_doubled_traceparent_is_none_and_takes_tracestate_but_not_baggage_with_it() {
+        let good = ("traceparent", GOOD.as_bytes());
         let found = extract(&headers(&[
-            ("traceparent", GOOD),
-            ("traceparent", GOOD),
-            ("tracestate", "a=1"),
+            good,
+            good,
+            ("tracestate", b"a=1"),
+            ("baggage", b"a=1"),
         ]));
-        assert_eq!(found, Extracted::default());
+        assert_eq!((found.parent, found.carried.tracestate), (None, None));
+        assert_eq!(found.carried.baggage.get("a").unwrap(), "1");
     }
 
     #[test]
-    fn tracestate_lines_are_joined_in_order() {
+    fn lines_of_tracestate_and_baggage_are_joined_in_order() {
+        let good = ("traceparent", GOOD.as_bytes());
         let found = extract(&headers(&[
-            ("tracestate", "a=1"),
-            ("traceparent", GOOD),
-            ("tracestate", "b=2"),
+            ("tracestate", b"a=1"),
+            ("baggage", b"x=1"),
+            good,
+            ("tracestate", b"b=2"),
+            ("baggage", b"y=2"),
         ]));
-        assert_eq!(found.carried.tracestate.unwrap(), "a=1,b=2");
+        assert_eq!(found.carried.tracestate.unwrap().as_str(), "a=1,b=2");
+        assert_eq!(found.carried.baggage.as_header().unwrap(), "x=1,y=2");
     }
 
     #[test]
-    fn an_empty_tracestate_is_no_tracestate() {
-        let found = extract(&headers(&[("traceparent", GOOD), ("tracestate", " ")]));
+    fn what_is_not_ascii_is_present_but_unusable() {
+        let good = ("traceparent", GOOD.as_bytes());
+        let found = extract(&headers(&[
+            good,
+            ("tracestate", b"a=1"),
+            ("tracestate", b"b=\xff"),
+        ]));
         assert!(found.parent.is_some());
-        assert!(found.carried.is_empty());
+        assert_eq!(found.carried.tracestate, None);
+        let found = extract(&headers(&[good, ("traceparent", b"\xff")]));
+        assert_eq!(
+            found.parent, None,
+            "a second line counts, whatever is in it"
+        );
+        let found = extract(&headers(&[("baggage", b"a=1,b=\xff,c=3")]));
+        assert_eq!(found.carried.baggage.as_header().unwrap(), "a=1,c=3");
+        assert_eq!(found.baggage_drops, 1);
+    }
+
+    #[test]
+    fn a_bad_tracestate_leaves_the_trace() {
+        let found = extract(&headers(&[
+            ("traceparent", GOOD.as_bytes()),
+            ("tracestate", b"A=1"),
+        ]));
+        assert!(found.parent.is_some() && found.carried.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! W3C trace context: strict parse and write, and whom to trust.
+//! W3C trace context and baggage: strict parse and write, and whom to trust.
 //!
 //! Text in, typed value out. A header that is not exactly what the specification asks for is
 //! treated as absent; nothing here logs, allocates for a well-formed `traceparent`, or fails.
@@ -12,14 +12,20 @@
 //! assert!(parent.unwrap().is_sampled());
 //! ```
 
+mod baggage;
 mod carried;
 mod extract;
 mod inject;
+mod propagator;
 mod traceparent;
+mod tracestate;
 mod trust;
 
+pub use baggage::{Baggage, BaggageMember, MAX_BYTES, MAX_MEMBERS};
 pub use carried::Carried;
 pub use extract::{Extracted, extract};
 pub use inject::{inject, inject_headers};
+pub use propagator::W3cPropagator;
 pub use traceparent::Parent;
+pub use tracestate::TraceStateText;
 pub use trust::Trust;

@@ -56,6 +56,12 @@ impl Parent {
         out
     }
 
+    /// The same with the random flag, if `random` says so.
+    pub fn with_random(mut self, random: bool) -> Self {
+        self.flags |= u8::from(random) * RANDOM;
+        self
+    }
+
     /// The trace's id.
     pub fn trace_id(self) -> TraceId {
         TraceId::from(self.trace)

@@ -61,7 +61,10 @@ impl Route {
     /// Finds the route of `key`, and makes it when it is new.
     pub fn find(key: &RouteKey<'_>) -> &'static Self {
         static ROUTES: LazyLock<RwLock<Routes>> = LazyLock::new(RwLock::default);
-        let known = ROUTES.read().unwrap_or_else(PoisonError::into_inner).get(key);
+        let known = ROUTES
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key);
         known.unwrap_or_else(|| {
             ROUTES
                 .write()

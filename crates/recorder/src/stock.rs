@@ -146,8 +146,11 @@ where
 /// to be continued, and what travels with it.
 fn remote(head: &Head<'_>) -> Context {
     let mut context = Context::new();
-    if !head.carried.is_empty() {
-        context = context.with_value(head.carried.clone());
+    let mut carried = head.carried.clone();
+    // the SDK's own generator makes random ids; only a new root may say so for the whole trace
+    carried.random |= head.parent.is_none();
+    if !carried.is_empty() {
+        context = context.with_value(carried);
     }
     match head.parent {
         Some(parent) => {
@@ -159,10 +162,7 @@ fn remote(head: &Head<'_>) -> Context {
 
 /// As much of the list as the API's own type can hold; the text travels beside it.
 fn state(carried: &Carried) -> TraceState {
-    let text = carried
-        .tracestate
-        .as_ref()
-        .and_then(|text| text.to_str().ok());
+    let text = carried.tracestate.as_ref().map(|state| state.as_str());
     text.and_then(|text| TraceState::from_str(text).ok())
         .unwrap_or_default()
 }

@@ -1,0 +1,149 @@
+//! `tracestate`, kept as its sender wrote it (W3C Trace Context Level 2, section 3.3).
+//!
+//! A list is legal as a whole or dropped as a whole; nothing in it is ever rewritten. The text
+//! travels beside the OpenTelemetry API's own `TraceState`, which cannot hold every legal list.
+
+use http::HeaderValue;
+
+const MAX_MEMBERS: usize = 32;
+const MAX_KEY: usize = 256;
+const MAX_VALUE: usize = 256;
+
+/// A legal, non-empty `tracestate`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TraceStateText(HeaderValue);
+
+impl TraceStateText {
+    /// Takes the lines of the header, in order.
+    ///
+    /// `None` when nothing is left, or when anything in it is not legal: more than 32 members, a
+    /// key or value that is too long or has a wrong character.
+    pub fn from_lines<'a>(lines: impl IntoIterator<Item = &'a HeaderValue>) -> Option<Self> {
+        let mut lines = lines.into_iter();
+        let first = lines.next()?;
+        match lines.next() {
+            None => Self::new(first.clone()),
+            Some(second) => {
+                let all: Vec<_> = [first, second]
+                    .into_iter()
+                    .chain(lines)
+                    .map(HeaderValue::as_bytes)
+                    .collect();
+                Self::new(HeaderValue::from_bytes(&all.join(&b","[..])).ok()?)
+            }
+        }
+    }
+
+    fn new(text: HeaderValue) -> Option<Self> {
+        is_legal(text.as_bytes()).then_some(Self(text))
+    }
+
+    /// The header value to send on.
+    pub fn as_header(&self) -> &HeaderValue {
+        &self.0
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
+    /// The members, in order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
+        members(self.as_str()).filter_map(|member| member.split_once('='))
+    }
+
+    /// The value of `key`.
+    ///
+    /// ```
+    /// use campanile_propagation::TraceStateText;
+    ///
+    /// let line = http::HeaderValue::from_static("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE");
+    /// let state = TraceStateText::from_lines([&line]).unwrap();
+    /// assert_eq!(state.get("congo"), Some("t61rcWkgMzE"));
+    /// ```
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.members()
+            .find_map(|(name, value)| (name == key).then_some(value))
+    }
+
+    /// The list with `key` set: at the left, as the specification asks of whoever changes an
+    /// entry. Past 32 members the rightmost goes.
+    ///
+    /// `None` when key or value are not legal.
+    pub fn with(state: Option<&Self>, key: &str, value: &str) -> Option<Self> {
+        let own = format!("{key}={value}");
+        let text = state.map_or("", Self::as_str);
+        let rest = members(text)
+            .filter(|member| member.split_once('=').is_none_or(|(name, _)| name != key));
+        let all: Vec<_> = [own.as_str()]
+            .into_iter()
+            .chain(rest)
+            .take(MAX_MEMBERS)
+            .collect();
+        let is_own_legal = is_legal_member(own.as_bytes());
+        Self::new(
+            HeaderValue::from_str(&all.join(","))
+                .ok()
+                .filter(|_| is_own_legal)?,
+        )
+    }
+}
+
+/// The members of a list, without the blanks around them, and without blank ones.
+fn members(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(|member| member.trim_matches([' ', '\t']))
+        .filter(|member| !member.is_empty())
+}
+
+fn is_legal(text: &[u8]) -> bool {
+    let mut count = 0;
+    for member in text.split(|byte| *byte == b',') {
+        let member = trim(member);
+        if member.is_empty() {
+            continue;
+        }
+        count += 1;
+        if count > MAX_MEMBERS || !is_legal_member(member) {
+            return false;
+        }
+    }
+    count > 0
+}
+
+fn is_legal_member(member: &[u8]) -> bool {
+    let Some(equals) = member.iter().position(|byte| *byte == b'=') else {
+        return false;
+    };
+    let (key, value) = (&member[..equals], &member[equals + 1..]);
+    let starts_well = key
+        .first()
+        .is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    starts_well
+        && key.len() <= MAX_KEY
+        && key.iter().all(|byte| is_key(*byte))
+        && (1..=MAX_VALUE).contains(&value.len())
+        && value
+            .iter()
+            .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'='))
+        && value.last() != Some(&b' ')
+}
+
+fn is_key(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@')
+}
+
+/// Without the optional white space of HTTP around it.
+pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

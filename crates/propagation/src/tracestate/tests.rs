@@ -1,0 +1,121 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+
+fn state(lines: &[&str]) -> Option<String> {
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| HeaderValue::from_bytes(line.as_bytes()).unwrap())
+        .collect();
+    TraceStateText::from_lines(&lines).map(|state| state.as_str().to_owned())
+}
+
+fn many(count: usize) -> String {
+    (0..count)
+        .map(|i| format!("k{i}=v"))
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+#[test]
+fn legal_lists_travel_byte_for_byte() {
+    let long_key = format!("{}=1", "k".repeat(256));
+    let long_value = format!("k={}", "v".repeat(256));
+    for text in [
+        "a=1",
+        "a=1,b=2",
+        "a=1 ,\tb=2",
+        "a=1,,b=2",
+        ",a=1, ,",
+        "a=  leading spaces",
+        "a=in side",
+        "tenant@system=1",
+        "a@@b@=1",
+        "0a-_*/=1",
+        "a=1,a=2",
+        "a=!\"#$%&'()*+-./:;<>?@[]^_`{|}~\\",
+        &many(32),
+        &long_key,
+        &long_value,
+    ] {
+        assert_eq!(state(&[text]).as_deref(), Some(text), "{text:?}");
+    }
+}
+
+#[test]
+fn one_fault_drops_the_whole_list() {
+    let long_key = format!("{}=1", "k".repeat(257));
+    let long_value = format!("k={}", "v".repeat(257));
+    for text in [
+        "",
+        " ",
+        ",",
+        " , ,",
+        "a",
+        "=1",
+        "a=",
+        "a=b=c",
+        "A=1",
+        "a.b=1",
+        "@a=1",
+        "a =1",
+        "a=1\tb",
+        "a=é",
+        "ok=1,a=b=c",
+        "-a=1",
+        &many(33),
+        &long_key,
+        &long_value,
+    ] {
+        assert_eq!(state(&[text]), None, "{text:?}");
+    }
+}
+
+#[test]
+fn lines_are_joined_in_order_and_judged_together() {
+    assert_eq!(
+        state(&["a=1", "b=2", "c=3"]).as_deref(),
+        Some("a=1,b=2,c=3")
+    );
+    assert_eq!(state(&["", "a=1"]).as_deref(), Some(",a=1"));
+    assert_eq!(state(&["a=1", "B=2"]), None);
+    assert_eq!(state(&[&many(16), &many(17)]), None);
+    assert_eq!(state(&[]), None);
+}
+
+#[test]
+fn a_long_list_is_kept_whole() {
+    let text: String = (0..32)
+        .map(|i| format!("k{i}={}", "v".repeat(200)))
+        .collect::<Vec<_>>()
+        .join(",");
+    assert_eq!(state(&[&text]), Some(text));
+}
+
+#[test]
+fn a_changed_entry_moves_to_the_left_and_the_rightmost_gives_way() {
+    let line = HeaderValue::from_static("a=1,b=2");
+    let state = TraceStateText::from_lines([&line]).unwrap();
+    assert_eq!(
+        TraceStateText::with(Some(&state), "b", "3")
+            .unwrap()
+            .as_str(),
+        "b=3,a=1"
+    );
+    let line = HeaderValue::from_str(&many(32)).unwrap();
+    let full = TraceStateText::from_lines([&line]).unwrap();
+    let changed = TraceStateText::with(Some(&full), "own", "1").unwrap();
+    assert_eq!(
+        (
+            changed.members().count(),
+            changed.get("k31"),
+            changed.get("own")
+        ),
+        (32, None, Some("1"))
+    );
+    assert_eq!(
+        TraceStateText::with(None, "own", "1").unwrap().as_str(),
+        "own=1"
+    );
+    assert_eq!(TraceStateText::with(None, "Own", "1"), None);
+    assert_eq!(TraceStateText::with(None, "own", "1,x=2"), None);
+}
