@@ -1,0 +1,12 @@
+//! Correct telemetry for Tower, axum and WebSockets: the one crate to add.
+//!
+//! It only re-exports the matched set.
+
+pub use campanile_http as http;
+pub use campanile_propagation as propagation;
+pub use campanile_propagation::Trust;
+pub use campanile_recorder as recorder;
+pub use campanile_semconv as semconv;
+pub use campanile_telemetry as telemetry;
+pub use campanile_telemetry::Telemetry;
+pub use campanile_ws as ws;

@@ -1,0 +1,86 @@
+//! Writes `docs/signals.md` from the constants of `crates/semconv`.
+
+use std::fmt::Write;
+use std::fs;
+
+use campanile_semconv::{Origin, SCHEMA_URL, attribute, event, metric, span};
+
+const PAGE: &str = "docs/signals.md";
+
+/// Writes the page, or checks that it is what would be written.
+pub(crate) fn run(check: bool) -> Result<(), String> {
+    let path = crate::root().join(PAGE);
+    let page = page();
+    if check {
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        return if found == page {
+            Ok(())
+        } else {
+            Err(format!("{PAGE} is stale: run `cargo xtask signals`"))
+        };
+    }
+    fs::write(&path, page).map_err(|error| format!("cannot write {PAGE}: {error}"))
+}
+
+fn page() -> String {
+    let mut out = String::from(
+        "# Signals\n\n\
+         <!-- Written by `cargo xtask signals` from crates/semconv; a test fails when it is stale. -->\n\n\
+         Every name that Campanile puts on the wire. *standard* names follow the OpenTelemetry semantic\n\
+         conventions; *own* names fill what they leave open. A closed set lists the only values that may occur.\n\n",
+    );
+    let _ = writeln!(out, "Schema: <{SCHEMA_URL}>\n");
+    out += "## Metrics\n\n| metric | instrument | unit | attributes | buckets | origin |\n| --- | --- | --- | --- | --- | --- |\n";
+    for metric in metric::ALL {
+        let buckets: Vec<_> = metric.buckets.iter().map(f64::to_string).collect();
+        let (instrument, origin) = (metric.instrument.as_str(), metric.origin.as_str());
+        let (name, unit, brief) = (metric.name, metric.unit, metric.brief);
+        let (attributes, buckets) = (codes(metric.attributes), buckets.join(" "));
+        let _ = writeln!(
+            out,
+            "| `{name}`<br>{brief} | {instrument} | `{unit}` | {attributes} | {buckets} | {origin} |"
+        );
+    }
+    out += "\n## Spans\n\nHTTP server spans are named `{method} {route}`, as the conventions ask. Ours:\n\n| span | made when |\n| --- | --- |\n";
+    for span in span::ALL {
+        let _ = writeln!(out, "| `{}` | {} |", span.name, span.brief);
+    }
+    out += "\n## Log events\n\n| event | meaning | origin |\n| --- | --- | --- |\n";
+    for event in event::ALL {
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {} |",
+            event.name,
+            event.brief,
+            event.origin.as_str()
+        );
+    }
+    for (title, origin) in [
+        ("Attributes of our own", Origin::Own),
+        ("Standard attributes", Origin::Standard),
+    ] {
+        let _ = writeln!(
+            out,
+            "\n## {title}\n\n| attribute | type | meaning | closed set |\n| --- | --- | --- | --- |"
+        );
+        for a in attribute::ALL.iter().filter(|a| a.origin == origin) {
+            let _ = writeln!(
+                out,
+                "| `{}` | {} | {} | {} |",
+                a.key,
+                a.ty.as_str(),
+                a.brief,
+                codes(a.values)
+            );
+        }
+    }
+    out
+}
+
+fn codes(names: &[&str]) -> String {
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
