@@ -12,6 +12,8 @@ pub struct Builder {
     pub(crate) grpc: SocketAddr,
     pub(crate) http: Option<SocketAddr>,
     pub(crate) limits: Limits,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<crate::server::Acceptor>,
 }
 
 /// What a sender may cost.
@@ -37,6 +39,8 @@ impl Default for Builder {
                 header_timeout: Duration::from_secs(10),
                 body_timeout: Duration::from_secs(30),
             },
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }

@@ -6,20 +6,29 @@
 //! Start one with [`Receiver::start`], point an exporter at [`Receiver::grpc_endpoint`] or
 //! [`Receiver::http_endpoint`], then ask it: [`Receiver::spans`], [`Receiver::metrics`], [`Receiver::logs`].
 
+mod base64;
 mod builder;
 mod changes;
+mod decode;
+pub mod fault;
 pub mod model;
+pub mod prometheus;
 mod receiver;
+mod seen;
 mod server;
 mod shared;
 mod stats;
 mod store;
+mod wait;
 
 pub use self::builder::Builder;
 pub use self::changes::Changes;
+pub use self::fault::{Fault, Gate, Network};
 pub use self::model::{
     Attributes, LogRecord, Metric, MetricKind, Resource, Scope, Signal, Span, SpanId, SpanKind,
     StatusCode, TraceId, Value,
 };
 pub use self::receiver::Receiver;
+pub use self::seen::{Logs, Metrics, Seen, Spans, Trace};
 pub use self::stats::{Counts, Held, Refusal, Traffic, Transport};
+pub use self::wait::{WaitError, WaitFor};

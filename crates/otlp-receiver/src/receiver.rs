@@ -2,15 +2,20 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use crate::builder::Builder;
 use crate::changes::Changes;
+use crate::fault::{Faults, Network};
 use crate::model::{LogRecord, Metric, Span};
-use crate::server::{self, Bound};
+use crate::seen::Seen;
+use crate::server::{self, Applied, Bound, Orders};
 use crate::shared::Shared;
 use crate::stats::{Held, Traffic};
+use crate::wait::{WaitError, WaitFor};
 
 /// An OTLP server, and everything it received.
 ///
@@ -42,6 +47,9 @@ struct Running {
     http_endpoint: String,
     stop: watch::Sender<bool>,
     stopped: watch::Receiver<bool>,
+    network: watch::Sender<(u64, Network)>,
+    applied: Vec<watch::Receiver<Applied>>,
+    runtime: Handle,
 }
 
 impl Drop for Running {
@@ -68,16 +76,26 @@ impl Receiver {
         let limits = builder.limits;
         let shared = Arc::new(Shared::new(limits.max_bytes, limits.max_points));
         let (stop, stop_seen) = watch::channel(false);
+        let (network, network_seen) = watch::channel((0, Network::Up));
+        let orders = Orders {
+            stop: stop_seen,
+            network: network_seen,
+        };
         let (has_stopped, stopped) = watch::channel(false);
         let (bound, wait_bound) = oneshot::channel();
         let served = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("otlp-receiver".to_owned())
             .spawn(move || {
-                server::run(builder, served, stop_seen, bound);
+                server::run(builder, served, orders, bound);
                 has_stopped.send_replace(true);
             })?;
-        let Bound { grpc, http } = wait_bound
+        let Bound {
+            grpc,
+            http,
+            applied,
+            runtime,
+        } = wait_bound
             .await
             .map_err(|_| io::Error::other("the receiver's thread ended before it listened"))??;
         let running = Arc::new(Running {
@@ -85,6 +103,9 @@ impl Receiver {
             http_endpoint: http,
             stop,
             stopped,
+            network,
+            applied,
+            runtime,
         });
         Ok(Self { shared, running })
     }
@@ -107,6 +128,94 @@ impl Receiver {
         let mut stopped = self.running.stopped.clone();
         // An error means that the thread is gone, which is what we wait for.
         let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+
+    /// Takes a look at everything held, to ask questions of.
+    pub fn seen(&self) -> Seen {
+        let store = self.shared.store();
+        let (spans, logs) = (store.spans_since(0), store.logs_since(0));
+        let (metrics, held) = (store.metrics_since(0), store.held());
+        drop(store);
+        Seen {
+            spans,
+            logs,
+            metrics,
+            held,
+            traffic: self.traffic(),
+        }
+    }
+
+    /// Waits until `look` finds what it looks for. It looks at once, then whenever something happened.
+    ///
+    /// Nothing sleeps: the wait ends as soon as the answer is there. Its deadline (10 s, see [`WaitFor::within`]) is
+    /// real time, also under a paused clock.
+    ///
+    /// # Errors
+    /// At the deadline, with a message that shows what did arrive.
+    ///
+    /// ```no_run
+    /// # async fn example(receiver: campanile_otlp_receiver::Receiver) -> Result<(), Box<dyn std::error::Error>> {
+    /// let span = receiver
+    ///     .wait_for(|seen| seen.spans().named("GET /orders/{id}").first())
+    ///     .await?;
+    /// assert_eq!(span.attribute("http.response.status_code"), Some(&200.into()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_for<T, F>(&self, look: F) -> WaitFor<'_, F>
+    where
+        F: FnMut(&Seen) -> Option<T>,
+    {
+        WaitFor::new(self, look)
+    }
+
+    /// Waits for a span of that name, at most 10 s.
+    ///
+    /// # Errors
+    /// At the deadline, with a message that shows what did arrive.
+    pub async fn wait_for_span(&self, name: &str) -> Result<Arc<Span>, WaitError> {
+        let wait = self.wait_for(|seen| seen.spans().named(name).first());
+        wait.called(format!("a span named {name:?}")).await
+    }
+
+    pub(crate) fn activity(&self) -> watch::Receiver<u64> {
+        self.shared.activity()
+    }
+
+    /// Sleeps by the clock of the receiver's own runtime, which no test pauses.
+    pub(crate) async fn sleep(&self, time: Duration) {
+        // Made within the task, as a timer belongs to the runtime it is made in.
+        let sleep = async move { tokio::time::sleep(time).await };
+        let sleep = self.running.runtime.spawn(sleep);
+        // An error means that the runtime has ended: nothing can arrive any more.
+        let _ = sleep.await;
+    }
+
+    /// Returns the fault script, to break requests on purpose.
+    pub fn faults(&self) -> Faults<'_> {
+        Faults::new(&self.shared)
+    }
+
+    /// Breaks or heals the network, as senders see it, and waits until it is so.
+    ///
+    /// # Errors
+    /// When the ports cannot be opened again, because another process took one meanwhile.
+    pub async fn set_network(&self, network: Network) -> io::Result<()> {
+        let mut order = 0;
+        self.running.network.send_modify(|(number, what)| {
+            *number += 1;
+            *what = network;
+            order = *number;
+        });
+        for applied in &self.running.applied {
+            let mut applied = applied.clone();
+            let applied = applied.wait_for(|(done, _)| *done >= order).await;
+            let problem = applied.map_err(|_| io::Error::other("the receiver was shut down"))?;
+            if let (_, Some(problem)) = &*problem {
+                return Err(io::Error::other(problem.clone()));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the spans held, in the order of arrival.

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
+use crate::fault::Script;
 use crate::model::{LogRecord, Signal, Span};
 use crate::stats::{Refusal, Traffic, Transport};
 use crate::store::{Sample, Store};
@@ -14,6 +15,9 @@ pub(crate) struct Shared {
     store: Mutex<Store>,
     traffic: Mutex<Traffic>,
     newest: watch::Sender<u64>,
+    script: Mutex<Script>,
+    /// Counts what happened to requests and connections, so that waits can look again.
+    activity: watch::Sender<u64>,
 }
 
 /// The items of one request, decoded.
@@ -48,6 +52,8 @@ impl Shared {
             store: Mutex::new(Store::new(max_bytes, max_points)),
             traffic: Mutex::default(),
             newest: watch::Sender::new(0),
+            script: Mutex::default(),
+            activity: watch::Sender::new(0),
         }
     }
 
@@ -59,6 +65,20 @@ impl Shared {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the traffic counts, then wakes whoever waits for them.
+    pub(crate) fn count(&self, change: impl FnOnce(&mut Traffic)) {
+        change(&mut self.traffic());
+        self.activity.send_modify(|count| *count += 1);
+    }
+
+    pub(crate) fn activity(&self) -> watch::Receiver<u64> {
+        self.activity.subscribe()
+    }
+
     pub(crate) fn newest(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
@@ -66,13 +86,13 @@ impl Shared {
     /// Stores what a request brought, counts it, then wakes whoever waits.
     pub(crate) fn accept(&self, transport: Transport, items: Items) {
         let (signal, count, now) = (items.signal(), items.len(), SystemTime::now());
-        {
-            let mut traffic = self.traffic();
+        let counted = |traffic: &mut Traffic| {
             let counts = traffic.of_mut(signal, transport);
             counts.items += count as u64;
             counts.last_accepted = Some(now);
-        }
+        };
         if count == 0 {
+            self.count(counted);
             return;
         }
         let mut store = self.store();
@@ -83,6 +103,7 @@ impl Shared {
         }
         let newest = store.last_seq();
         drop(store);
+        self.count(counted);
         self.newest.send_if_modified(|seq| {
             let newer = *seq < newest;
             *seq = newest.max(*seq);
@@ -96,8 +117,7 @@ impl Shared {
             at: SystemTime::now(),
             message: message.to_owned(),
         };
-        let mut traffic = self.traffic();
-        match of {
+        self.count(|traffic| match of {
             Some((signal, transport)) => {
                 let counts = traffic.of_mut(signal, transport);
                 counts.refused_requests += 1;
@@ -107,6 +127,6 @@ impl Shared {
                 traffic.unknown_requests += 1;
                 traffic.last_unknown = Some(refusal);
             }
-        }
+        });
     }
 }
