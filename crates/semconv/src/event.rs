@@ -30,5 +30,19 @@ events! {
 Own {
     /// What the telemetry understood of its configuration, or why it is off.
     CAMPANILE_TELEMETRY_CONFIG = "campanile.telemetry.config";
+    /// Export fails: why, since when, what waits and what was lost.
+    CAMPANILE_TELEMETRY_FAILING = "campanile.telemetry.failing";
+    /// Export works again, and what was lost meanwhile.
+    CAMPANILE_TELEMETRY_RECOVERED = "campanile.telemetry.recovered";
+    /// A message was stored and handed to the live connections.
+    CHAT_MESSAGE_STORED = "chat.message.stored";
+    /// A room was opened.
+    CHAT_ROOM_CREATED = "chat.room.created";
+    /// A request failed because the database did.
+    DB_QUERY_FAILED = "db.query.failed";
+    /// The server listens, or what it does not listen for, and why.
+    SERVER_START = "server.start";
+    /// The server stops.
+    SERVER_STOP = "server.stop";
 }
 }

@@ -20,11 +20,20 @@
 
 mod builder;
 mod error;
+mod lifecycle;
+mod pipeline;
 mod report;
+mod sdk;
+mod signal;
+mod status;
 mod stop;
 mod telemetry;
+mod transport;
 
 pub use builder::Builder;
 pub use error::{ConfigError, InstallError};
+pub use pipeline::Loss;
 pub use report::Report;
+pub use signal::Signal;
+pub use status::{SignalStatus, Status};
 pub use telemetry::Telemetry;

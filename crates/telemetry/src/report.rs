@@ -2,33 +2,72 @@
 
 use std::fmt;
 
-/// What a flush or a shutdown achieved.
-#[derive(Clone, Debug, Default)]
+use serde::Serialize;
+
+use crate::status::SignalStatus;
+
+/// What a flush or a shutdown achieved: the books of each signal at its end.
+#[derive(Clone, Debug, Default, Serialize)]
 #[must_use = "it says what was lost"]
+#[non_exhaustive]
 pub struct Report {
-    pub(crate) timed_out: bool,
+    /// The state of each signal. Counts are since the start of the process.
+    pub signals: Vec<SignalStatus>,
+    /// Why nothing is known: telemetry had already ended.
+    pub ended: bool,
 }
 
 impl Report {
-    /// Whether everything offered until then was delivered.
+    /// Whether everything that was ever offered was delivered.
     pub fn is_complete(&self) -> bool {
-        !self.timed_out
+        !self.ended
+            && self
+                .signals
+                .iter()
+                .all(|signal| signal.delivered == signal.offered)
     }
 
-    /// Says on standard error what was lost; nothing when nothing was.
+    /// Says in one line on standard error what was lost; nothing when nothing was.
     pub fn log(&self) {
         if !self.is_complete() {
-            eprintln!("campanile: {self}");
+            tracing::warn!(
+                target: "campanile",
+                report = %self,
+                "telemetry did not deliver everything"
+            );
         }
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.timed_out {
-            "deadline passed"
-        } else {
-            "all delivered"
-        })
+        if self.ended {
+            return f.write_str("telemetry had already ended");
+        }
+        if self.signals.is_empty() {
+            return f.write_str("nothing is exported");
+        }
+        for (index, signal) in self.signals.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            let name = signal.signal.items();
+            write!(
+                f,
+                "{separator}{name}: {} of {} delivered",
+                signal.delivered, signal.offered
+            )?;
+            if signal.rejected > 0 {
+                write!(f, ", {} rejected by the collector", signal.rejected)?;
+            }
+            for (reason, count) in &signal.dropped {
+                write!(f, ", {count} lost ({reason})")?;
+            }
+            if signal.pending() > 0 {
+                write!(f, ", {} still waiting", signal.pending())?;
+            }
+            if let Some(error) = &signal.error {
+                write!(f, ", {error}")?;
+            }
+        }
+        Ok(())
     }
 }

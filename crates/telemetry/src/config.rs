@@ -1,0 +1,331 @@
+//! What the environment asks for.
+//!
+//! The environment wins over what was said in code, as operators must be able to correct a binary.
+//! What would send telemetry to the wrong place is a problem: telemetry is then off. Anything else
+//! that cannot be obeyed is noted and left at its default, as the specification asks.
+
+mod destination;
+mod limits;
+mod resource;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use campanile_semconv::attribute;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::trace::SpanLimits;
+
+use self::destination::exporter;
+pub(crate) use self::destination::Exporter;
+pub(crate) use self::limits::ValueLimits;
+use self::variables::Variables;
+use crate::builder::Builder;
+use crate::pipeline::{Backoff, Bounds, Pace};
+use crate::sampling::{Base, Sampling};
+use crate::transport::Protocol;
+use crate::{ConfigError, Signal};
+
+/// Everything that was understood.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) resource: Resource,
+    /// Switched off on purpose.
+    pub(crate) disabled: bool,
+    pub(crate) signals: Vec<SignalConfig>,
+    pub(crate) sampling: Sampling,
+    pub(crate) span_limits: SpanLimits,
+    pub(crate) value_limits: ValueLimits,
+    pub(crate) metric_interval: Duration,
+    pub(crate) temporality: Temporality,
+    pub(crate) exponential_histograms: bool,
+    pub(crate) propagators: Vec<Propagator>,
+    /// Directives of the log filter.
+    pub(crate) filter: String,
+    /// How much the pipeline says about itself.
+    pub(crate) own_level: tracing::level_filters::LevelFilter,
+    pub(crate) problems: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// What becomes of one signal.
+#[derive(Clone, Debug)]
+pub(crate) struct SignalConfig {
+    pub(crate) signal: Signal,
+    pub(crate) exporter: Exporter,
+    pub(crate) bounds: Bounds,
+    pub(crate) pace: Pace,
+}
+
+/// How context travels for libraries that use the global propagator.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Propagator {
+    TraceContext,
+    Baggage,
+}
+
+/// Held by all signals together: half for traces, a quarter for each of the others.
+const MEMORY: usize = 64 * 1024 * 1024;
+
+/// Items held by a signal. More than the specification's 2048, as this is also what bridges an
+/// outage; memory is bounded by bytes.
+const QUEUE: u64 = 65_536;
+
+/// Variables that concern an application and that nothing here obeys.
+pub(crate) const UNSUPPORTED: &[&str] = &[
+    "OTEL_CONFIG_FILE",
+    "OTEL_EXPERIMENTAL_CONFIG_FILE",
+    "OTEL_METRICS_EXEMPLAR_FILTER",
+    "OTEL_EXPORTER_PROMETHEUS_HOST",
+    "OTEL_EXPORTER_PROMETHEUS_PORT",
+    "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
+    "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
+];
+
+impl Config {
+    pub(crate) fn read(builder: &Builder) -> Self {
+        let variables = Variables::new(&builder.environment, &builder.defaults);
+        let signals = Signal::ALL
+            .into_iter()
+            .map(|signal| signal_config(&variables, signal))
+            .collect();
+        variables.unsupported(UNSUPPORTED);
+        let config = Self {
+            resource: resource::detect(&variables, &builder.service, builder.version.as_deref()),
+            disabled: variables.is_true("OTEL_SDK_DISABLED"),
+            signals,
+            sampling: sampling(&variables, builder.sampling.clone()),
+            span_limits: limits::span_limits(&variables),
+            value_limits: limits::value_limits(&variables),
+            metric_interval: variables
+                .millis("OTEL_METRIC_EXPORT_INTERVAL")
+                .filter(|interval| !interval.is_zero())
+                .unwrap_or(Duration::from_secs(15)),
+            temporality: temporality(&variables),
+            exponential_histograms: variables
+                .word(
+                    "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+                    &[
+                        ("explicit_bucket_histogram", false),
+                        ("base2_exponential_bucket_histogram", true),
+                    ],
+                )
+                .unwrap_or(false),
+            propagators: propagators(&variables),
+            filter: filter(&variables),
+            own_level: own_level(&variables),
+            problems: Vec::new(),
+            notes: Vec::new(),
+        };
+        let (problems, notes) = variables.into_findings();
+        Self {
+            problems,
+            notes,
+            ..config
+        }
+    }
+
+    pub(crate) fn service(&self) -> String {
+        resource::text(&self.resource, attribute::SERVICE_NAME).unwrap_or_default()
+    }
+
+    /// Why telemetry is off, if it is.
+    pub(crate) fn off(&self) -> Option<String> {
+        if self.disabled {
+            return Some("OTEL_SDK_DISABLED=true".into());
+        }
+        (!self.problems.is_empty()).then(|| self.problems.join("; "))
+    }
+
+    /// What was understood, secrets masked; or everything that was not.
+    pub(crate) fn check(&self) -> Result<String, ConfigError> {
+        if self.problems.is_empty() && self.notes.is_empty() {
+            return Ok(self.describe());
+        }
+        let findings = self.problems.iter().chain(&self.notes).cloned();
+        Err(ConfigError::new(findings.collect()))
+    }
+
+    /// What was understood, in a few lines, secrets masked.
+    pub(crate) fn describe(&self) -> String {
+        let mut text = format!("service {}", self.service());
+        if self.disabled {
+            text.push_str("\ntelemetry is disabled by OTEL_SDK_DISABLED=true");
+            return text;
+        }
+        for signal in &self.signals {
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, "\n{}", signal.describe());
+        }
+        let _ = write!(
+            text,
+            "\nsampler {}\nmetrics every {} ms, {:?}\nlog filter {}",
+            self.sampling,
+            self.metric_interval.as_millis(),
+            self.temporality,
+            self.filter
+        );
+        text
+    }
+}
+
+impl SignalConfig {
+    fn describe(&self) -> String {
+        let name = self.signal.as_str();
+        let destination = match &self.exporter {
+            Exporter::None => return format!("{name}: not exported"),
+            Exporter::Console => return format!("{name}: written to standard output"),
+            Exporter::Otlp(destination) => destination,
+        };
+        let protocol = match destination.protocol {
+            Protocol::Grpc => "OTLP/gRPC",
+            Protocol::Http => "OTLP/HTTP",
+        };
+        let mut text = format!(
+            "{name}: {protocol} to {}, timeout {} ms, queue {} items and {} MiB",
+            destination.endpoint,
+            destination.timeout.as_millis(),
+            self.bounds.items,
+            self.bounds.bytes >> 20
+        );
+        for key in destination.headers.keys() {
+            let _ = write!(text, ", header {key}=***");
+        }
+        text
+    }
+}
+
+fn signal_config(variables: &Variables<'_>, signal: Signal) -> SignalConfig {
+    let memory: usize = variables.number("CAMPANILE_TELEMETRY_MEMORY").unwrap_or(MEMORY);
+    let (prefix, share) = match signal {
+        Signal::Traces => (Some("OTEL_BSP"), memory / 2),
+        Signal::Logs => (Some("OTEL_BLRP"), memory / 4),
+        Signal::Metrics => (None, memory / 4),
+    };
+    let name = |rest: &str| prefix.map(|prefix| format!("{prefix}_{rest}"));
+    let number = |rest| name(rest).and_then(|name| variables.number::<u64>(&name));
+    let items = number("MAX_QUEUE_SIZE").unwrap_or(QUEUE).max(1);
+    let batch = number("MAX_EXPORT_BATCH_SIZE").unwrap_or(512).clamp(1, items);
+    let delay = name("SCHEDULE_DELAY").and_then(|name| variables.millis(&name));
+    let defaults = Backoff::default();
+    let retry = |rest: &str| variables.millis(&format!("CAMPANILE_TELEMETRY_RETRY_{rest}"));
+    SignalConfig {
+        signal,
+        exporter: exporter(variables, signal),
+        bounds: Bounds {
+            items,
+            bytes: share,
+            batch: usize::try_from(batch).unwrap_or(usize::MAX),
+        },
+        pace: Pace {
+            // Metrics come in collections; there is nothing to wait for.
+            delay: delay.unwrap_or(match signal {
+                Signal::Metrics => Duration::ZERO,
+                _ => Duration::from_millis(500),
+            }),
+            max_age: variables
+                .millis("CAMPANILE_TELEMETRY_MAX_AGE")
+                .unwrap_or(Duration::from_secs(60)),
+            concurrency: variables
+                .number("CAMPANILE_TELEMETRY_CONCURRENCY")
+                .unwrap_or(16)
+                .max(1),
+            max_request: variables
+                .number("CAMPANILE_TELEMETRY_MAX_REQUEST")
+                .unwrap_or(3_500_000),
+            backoff: Backoff {
+                first: retry("FIRST").unwrap_or(defaults.first),
+                fresh: retry("MAX").unwrap_or(defaults.fresh),
+                stale: retry("MAX").unwrap_or(defaults.stale),
+            },
+        },
+    }
+}
+
+fn sampling(variables: &Variables<'_>, sampling: Sampling) -> Sampling {
+    let name = "OTEL_TRACES_SAMPLER";
+    let ratio = || {
+        let ratio = variables.number("OTEL_TRACES_SAMPLER_ARG").unwrap_or(1.0);
+        if (0.0..=1.0).contains(&ratio) {
+            return ratio;
+        }
+        variables.note(format!(
+            "OTEL_TRACES_SAMPLER_ARG=\"{ratio}\" is not between 0 and 1: 1 is used"
+        ));
+        1.0
+    };
+    let Some(value) = variables.get(name) else {
+        return sampling;
+    };
+    let (parent_based, base) = match value.as_str() {
+        "always_on" => (false, Base::Ratio(1.0)),
+        "always_off" => (false, Base::Ratio(0.0)),
+        "traceidratio" => (false, Base::Ratio(ratio())),
+        "parentbased_always_on" => (true, Base::Ratio(1.0)),
+        "parentbased_always_off" => (true, Base::Ratio(0.0)),
+        "parentbased_traceidratio" => (true, Base::Ratio(ratio())),
+        _ => {
+            variables.note(format!(
+                "{name}=\"{value}\" is not supported: parentbased_always_on is used"
+            ));
+            (true, Base::Ratio(1.0))
+        }
+    };
+    sampling.with_base(parent_based, base)
+}
+
+fn temporality(variables: &Variables<'_>) -> Temporality {
+    let words = [
+        ("cumulative", Temporality::Cumulative),
+        ("delta", Temporality::Delta),
+        ("lowmemory", Temporality::LowMemory),
+    ];
+    let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
+    variables.word(name, &words).unwrap_or_default()
+}
+
+fn propagators(variables: &Variables<'_>) -> Vec<Propagator> {
+    let name = "OTEL_PROPAGATORS";
+    let value = variables.get(name).unwrap_or_else(|| "tracecontext,baggage".into());
+    let mut propagators = Vec::new();
+    for word in value.split(',').map(str::trim) {
+        match word {
+            "tracecontext" => propagators.push(Propagator::TraceContext),
+            "baggage" => propagators.push(Propagator::Baggage),
+            "none" | "" => {}
+            other => variables.note(format!(
+                "{name}: \"{other}\" is not supported and left out, write tracecontext, baggage or none"
+            )),
+        }
+    }
+    propagators.dedup();
+    propagators
+}
+
+fn filter(variables: &Variables<'_>) -> String {
+    let value = variables.get("RUST_LOG").unwrap_or_else(|| "info".into());
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&value) {
+        variables.note(format!("RUST_LOG=\"{value}\": {error}: info is used"));
+        return "info".into();
+    }
+    value
+}
+
+fn own_level(variables: &Variables<'_>) -> tracing::level_filters::LevelFilter {
+    use tracing::level_filters::LevelFilter;
+
+    let words = [
+        ("none", LevelFilter::OFF),
+        ("off", LevelFilter::OFF),
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("trace", LevelFilter::TRACE),
+    ];
+    let level = variables.word("OTEL_LOG_LEVEL", &words);
+    level.unwrap_or(LevelFilter::INFO)
+}

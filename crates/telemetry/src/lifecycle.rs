@@ -1,0 +1,87 @@
+//! Flush and shutdown: one deadline over all signals, on any runtime or none.
+//!
+//! The work runs on the export thread; the caller only waits for its report, so it may be on a
+//! current-thread runtime, a busy worker, a plain thread or in a drop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use tokio::sync::oneshot;
+
+use crate::Report;
+use crate::pipeline::Pipeline;
+use crate::status::SignalStatus;
+
+/// How much longer than its deadline a blocking caller waits for the report.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Goal {
+    Flush,
+    Shutdown,
+}
+
+/// Starts the work; the report comes when it is done.
+pub(crate) fn begin(
+    pipeline: &Arc<Pipeline>,
+    meters: &SdkMeterProvider,
+    goal: Goal,
+    within: Duration,
+) -> oneshot::Receiver<Report> {
+    let (sender, receiver) = oneshot::channel();
+    let (pipeline, meters) = (pipeline.clone(), meters.clone());
+    let runtime = pipeline.runtime().clone();
+    let deadline = Instant::now() + within;
+    runtime.spawn(async move {
+        collect(&meters, goal, deadline).await;
+        pipeline.settle(deadline).await;
+        if goal == Goal::Shutdown {
+            pipeline.close().await;
+        }
+        let _ = sender.send(report(&pipeline));
+        if goal == Goal::Shutdown {
+            pipeline.stop();
+        }
+    });
+    receiver
+}
+
+/// Takes a last collection of the metrics. The SDK has no deadline for it, and instruments may run
+/// foreign code: it gets a thread of its own, which is left behind when it is too slow.
+async fn collect(meters: &SdkMeterProvider, goal: Goal, deadline: Instant) {
+    let meters = meters.clone();
+    let work = tokio::task::spawn_blocking(move || match goal {
+        Goal::Flush => meters.force_flush(),
+        Goal::Shutdown => meters.shutdown(),
+    });
+    let _ = tokio::time::timeout_at(deadline.into(), work).await;
+}
+
+/// The books as they are now.
+pub(crate) fn report(pipeline: &Pipeline) -> Report {
+    Report {
+        signals: pipeline
+            .lanes()
+            .iter()
+            .map(|lane| SignalStatus::of(lane))
+            .collect(),
+        ended: false,
+    }
+}
+
+/// Waits for the report on this thread, wherever it is, but not much longer than `within`.
+pub(crate) fn wait(receiver: oneshot::Receiver<Report>, within: Duration) -> Option<Report> {
+    // A thread of its own waits, as blocking is not allowed on a runtime's thread.
+    let (sender, report) = std::sync::mpsc::channel();
+    std::thread::Builder::new()
+        .name("campanile-wait".into())
+        .spawn(move || {
+            if let Ok(report) = receiver.blocking_recv() {
+                let _ = sender.send(report);
+            }
+        })
+        .ok()?;
+    report.recv_timeout(within + GRACE).ok()
+}

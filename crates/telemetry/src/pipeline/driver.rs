@@ -1,0 +1,440 @@
+//! Carries one signal from its lane to its collector.
+//!
+//! One task for each signal, on the export thread. What came in becomes batches; batches wait in
+//! order, leave several at a time while all is well and one at a time while it is not, and come
+//! back when a later attempt may work. Timers run only while something waits.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{Id, JoinSet};
+
+use super::encode::Encoder;
+use super::gate::{Backoff, Gate};
+use super::lane::Lane;
+use super::ledger::Loss;
+use super::notice::Notices;
+use super::{weight, wire};
+use crate::Signal;
+use crate::transport::{Destination, Failure, Protocol, Sender, Verdict};
+
+/// How a signal is carried.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    /// How long an item may wait for others to share a batch with.
+    pub(crate) delay: Duration,
+    /// How long an item may wait for a collector.
+    pub(crate) max_age: Duration,
+    /// Attempts under way at the same time.
+    pub(crate) concurrency: usize,
+    /// Requests larger than this are cut before they are sent.
+    pub(crate) max_request: usize,
+    pub(crate) backoff: Backoff,
+}
+
+/// A word to a driver.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Answer once everything that is in the lane now has ended, or cannot before `deadline`.
+    Flush {
+        deadline: Instant,
+        done: oneshot::Sender<()>,
+    },
+    /// Give up everything, and end.
+    Stop { done: oneshot::Sender<()> },
+}
+
+/// A finished request on its way.
+#[derive(Debug)]
+struct Batch {
+    request: Bytes,
+    items: u64,
+    /// The running number of its first item.
+    first: u64,
+    born: Instant,
+}
+
+impl Batch {
+    fn weight(&self) -> usize {
+        weight::request(&self.request)
+    }
+}
+
+#[derive(Debug)]
+struct Flush {
+    mark: u64,
+    deadline: Instant,
+    done: oneshot::Sender<()>,
+}
+
+pub(crate) struct Driver {
+    lane: Arc<Lane>,
+    pace: Pace,
+    encoder: Arc<Encoder>,
+    notices: Arc<Notices>,
+    sender: Arc<Sender>,
+    /// The other protocol, to be tried once while nothing was ever delivered.
+    fallback: Option<Destination>,
+    probing: Option<Arc<Sender>>,
+    gate: Gate,
+    backlog: VecDeque<Batch>,
+    flights: JoinSet<Verdict>,
+    airborne: HashMap<Id, (Batch, Instant)>,
+    flushes: Vec<Flush>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        lane: Arc<Lane>,
+        pace: Pace,
+        encoder: Arc<Encoder>,
+        notices: Arc<Notices>,
+        destination: Destination,
+        fallback: Option<Destination>,
+    ) -> Self {
+        let gate = Gate::new(pace.backoff.clone(), fastrand::Rng::new());
+        let sender = Arc::new(Sender::new(lane.signal, destination));
+        Self {
+            lane,
+            pace,
+            encoder,
+            notices,
+            sender,
+            fallback,
+            probing: None,
+            gate,
+            backlog: VecDeque::new(),
+            flights: JoinSet::new(),
+            airborne: HashMap::new(),
+            flushes: Vec::new(),
+        }
+    }
+
+    /// Works until it is told to stop, or nobody is left who could.
+    pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let lane = self.lane.clone();
+        loop {
+            let now = Instant::now();
+            self.harvest(now);
+            self.expire(now);
+            self.launch(now);
+            self.answer_flushes(now);
+            let alarm = self.alarm(Instant::now());
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Flush { deadline, done }) => {
+                        self.gate.open_early(Instant::now());
+                        self.flushes.push(Flush { mark: lane.mark(), deadline, done });
+                    }
+                    Some(Command::Stop { done }) => {
+                        self.give_up();
+                        let _ = done.send(());
+                        return;
+                    }
+                    None => return self.give_up(),
+                },
+                Some(landed) = self.flights.join_next_with_id() => match landed {
+                    Ok((id, verdict)) => self.land(id, verdict),
+                    Err(error) => {
+                        let failure = Failure::new("internal", format!("an export broke: {error}"));
+                        self.land(error.id(), Verdict::Refused(failure));
+                    }
+                },
+                () = lane.woken() => {}
+                () = sleep_until(alarm) => {}
+            }
+        }
+    }
+
+    /// Makes batches of what came in, when it is time.
+    fn harvest(&mut self, now: Instant) {
+        let Some((since, items)) = self.lane.waiting() else {
+            return;
+        };
+        let full = items >= self.lane.bounds.batch as u64;
+        let due = now >= since + self.pace.delay;
+        if !(full || due || !self.flushes.is_empty()) {
+            return;
+        }
+        let intake = self.lane.take();
+        let (born, mut first, held) = (since, intake.first, intake.bytes);
+        let mut weight = 0;
+        let mut broken = 0;
+        for encoded in self.encoder.encode(intake, self.lane.bounds.batch) {
+            match encoded {
+                Ok(finished) => {
+                    let batch = Batch {
+                        request: finished.request,
+                        items: finished.items,
+                        first,
+                        born,
+                    };
+                    first += batch.items;
+                    weight += batch.weight();
+                    self.backlog.push_back(batch);
+                }
+                Err(items) => {
+                    first += items;
+                    broken += items;
+                }
+            }
+        }
+        self.lane.ledger(|ledger| {
+            ledger.reweigh(held, weight);
+            ledger.drop_queued(broken, 0, Loss::Internal);
+        });
+    }
+
+    /// Gives up what waited too long.
+    fn expire(&mut self, now: Instant) {
+        while let Some(oldest) = self.backlog.front() {
+            if now < oldest.born + self.pace.max_age {
+                return;
+            }
+            if let Some(batch) = self.backlog.pop_front() {
+                self.lane.ledger(|ledger| {
+                    ledger.drop_queued(batch.items, batch.weight(), Loss::Expired);
+                });
+            }
+        }
+    }
+
+    /// Sends what may be sent.
+    fn launch(&mut self, now: Instant) {
+        let limit = if self.gate.is_healthy() {
+            self.pace.concurrency
+        } else {
+            1
+        };
+        while self.airborne.len() < limit && self.gate.opens(now).is_none() {
+            let Some(batch) = self.backlog.pop_front() else {
+                return;
+            };
+            if batch.request.len() > self.pace.max_request {
+                if let Some(halves) = self.halve(&batch) {
+                    self.lane.ledger(|ledger| {
+                        let weight = halves.iter().map(Batch::weight).sum();
+                        ledger.reweigh(batch.weight(), weight);
+                    });
+                    for half in halves.into_iter().rev() {
+                        self.backlog.push_front(half);
+                    }
+                    continue;
+                }
+            }
+            self.lane.ledger(|ledger| ledger.launch(batch.items));
+            let sender = self.probing.as_ref().unwrap_or(&self.sender).clone();
+            let request = batch.request.clone();
+            let flight = self
+                .flights
+                .spawn(async move { sender.send(request).await });
+            self.airborne.insert(flight.id(), (batch, now));
+        }
+    }
+
+    fn halve(&self, batch: &Batch) -> Option<[Batch; 2]> {
+        let [(left, left_items), (right, right_items)] =
+            wire::split(self.lane.signal, &batch.request)?;
+        // A foreign encoder may have counted differently; then it stays whole.
+        if left_items + right_items != batch.items {
+            return None;
+        }
+        let half = |request, items, first| Batch {
+            request,
+            items,
+            first,
+            born: batch.born,
+        };
+        Some([
+            half(left, left_items, batch.first),
+            half(right, right_items, batch.first + left_items),
+        ])
+    }
+
+    /// Takes the verdict on one attempt.
+    fn land(&mut self, id: Id, verdict: Verdict) {
+        let Some((batch, began)) = self.airborne.remove(&id) else {
+            return;
+        };
+        let now = Instant::now();
+        match verdict {
+            Verdict::Delivered { rejected, message } => self.delivered(&batch, rejected, message),
+            Verdict::Retry(failure) => {
+                self.probing = None;
+                self.gate.failed(began, now, failure.after);
+                self.failing(&failure);
+                self.take_back([batch]);
+            }
+            Verdict::WrongProtocol(failure) if self.may_fall_back() => {
+                self.failing(&failure);
+                self.take_back([batch]);
+                let destination = self.fallback.take();
+                self.probing = destination
+                    .map(|destination| Arc::new(Sender::new(self.lane.signal, destination)));
+            }
+            // The wrong port, as far as can be told. It is kept: somebody may put it right.
+            Verdict::WrongProtocol(failure) if !self.was_ever_delivered() => {
+                self.probing = None;
+                self.gate.failed(began, now, None);
+                self.failing(&failure);
+                self.take_back([batch]);
+            }
+            Verdict::Refused(failure) | Verdict::WrongProtocol(failure) => {
+                self.probing = None;
+                self.failing(&failure);
+                self.give_up_sent(&batch, Loss::Refused);
+            }
+            Verdict::TooLarge(failure) => match self.halve(&batch) {
+                Some(halves) => {
+                    let weight: usize = halves.iter().map(Batch::weight).sum();
+                    self.lane
+                        .ledger(|ledger| ledger.reweigh(batch.weight(), weight));
+                    self.take_back(halves);
+                }
+                None => {
+                    self.failing(&failure);
+                    self.give_up_sent(&batch, Loss::TooLarge);
+                }
+            },
+        }
+    }
+
+    fn delivered(&mut self, batch: &Batch, rejected: u64, message: Option<String>) {
+        self.gate.succeeded();
+        if let Some(sender) = self.probing.take() {
+            self.notices
+                .fell_back(self.lane.signal, sender.destination());
+            self.sender = sender;
+        }
+        self.fallback = None;
+        let recovered = self.lane.ledger(|ledger| {
+            ledger.deliver(batch.items, rejected, batch.weight());
+            let failing = ledger.failing.take();
+            if rejected > 0 {
+                let why = message.as_deref().unwrap_or("no reason given");
+                let error = format!("the collector rejected {rejected} items: {why}");
+                ledger.fail("rejected", &error);
+            }
+            failing.filter(|_| rejected == 0)
+        });
+        if rejected > 0 {
+            self.notices.failing(&self.lane);
+        } else if recovered.is_some() {
+            self.notices.recovered(&self.lane);
+        }
+    }
+
+    fn was_ever_delivered(&self) -> bool {
+        self.lane.ledger(|ledger| ledger.last_success.is_some())
+    }
+
+    fn may_fall_back(&self) -> bool {
+        self.fallback.is_some()
+            && self.sender.destination().protocol == Protocol::Grpc
+            && !self.was_ever_delivered()
+    }
+
+    fn failing(&self, failure: &Failure) {
+        let target = self.probing.as_ref().unwrap_or(&self.sender).destination();
+        let message = format!("{} ({})", failure.message, target.endpoint);
+        self.lane
+            .ledger(|ledger| ledger.fail(failure.class, &message));
+        self.notices.failing(&self.lane);
+    }
+
+    /// Puts batches that were sent back to where they were in the order.
+    fn take_back<const N: usize>(&mut self, batches: [Batch; N]) {
+        let items = batches.iter().map(|batch| batch.items).sum();
+        self.lane.ledger(|ledger| ledger.take_back(items));
+        for batch in batches.into_iter().rev() {
+            let at = self
+                .backlog
+                .partition_point(|other| other.first < batch.first);
+            self.backlog.insert(at, batch);
+        }
+    }
+
+    fn give_up_sent(&self, batch: &Batch, why: Loss) {
+        self.lane
+            .ledger(|ledger| ledger.drop_sent(batch.items, batch.weight(), why));
+    }
+
+    /// The running number of the oldest item that has not ended.
+    fn oldest(&self) -> Option<u64> {
+        let waiting = self.backlog.iter().map(|batch| batch.first);
+        let airborne = self.airborne.values().map(|(batch, _)| batch.first);
+        waiting.chain(airborne).min()
+    }
+
+    fn answer_flushes(&mut self, now: Instant) {
+        if self.flushes.is_empty() {
+            return;
+        }
+        let oldest = self.oldest().unwrap_or(u64::MAX);
+        let opens = self.gate.hinted(now);
+        for flush in std::mem::take(&mut self.flushes) {
+            // A server that asks us to wait longer than the flush may: waiting is of no use.
+            let hopeless = self.airborne.is_empty() && opens.is_some_and(|at| at > flush.deadline);
+            if oldest >= flush.mark || hopeless || now >= flush.deadline {
+                let _ = flush.done.send(());
+            } else {
+                self.flushes.push(flush);
+            }
+        }
+    }
+
+    /// When to look again if nothing happens before; none while nothing waits.
+    fn alarm(&self, now: Instant) -> Option<Instant> {
+        let harvest = self
+            .lane
+            .waiting()
+            .map(|(since, _)| since + self.pace.delay);
+        let expiry = self
+            .backlog
+            .front()
+            .map(|batch| batch.born + self.pace.max_age);
+        let opening = self.gate.opens(now).filter(|_| !self.backlog.is_empty());
+        let flush = self.flushes.iter().map(|flush| flush.deadline).min();
+        [harvest, expiry, opening, flush]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Ends everything that has not ended, as lost by the shutdown.
+    fn give_up(&mut self) {
+        self.lane.close();
+        self.flights.abort_all();
+        for (batch, _) in std::mem::take(&mut self.airborne).into_values() {
+            self.give_up_sent(&batch, Loss::Shutdown);
+        }
+        for batch in std::mem::take(&mut self.backlog) {
+            self.lane.ledger(|ledger| {
+                ledger.drop_queued(batch.items, batch.weight(), Loss::Shutdown);
+            });
+        }
+        self.flushes.clear();
+    }
+}
+
+/// Never ends when there is nothing to wait for.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Where HTTP would be found if gRPC was meant to be there.
+pub(crate) fn fallback(signal: Signal, destination: &Destination) -> Option<Destination> {
+    (destination.protocol == Protocol::Grpc).then(|| Destination {
+        protocol: Protocol::Http,
+        endpoint: destination
+            .endpoint
+            .http_twin(&format!("/v1/{}", signal.as_str())),
+        ..destination.clone()
+    })
+}

@@ -1,0 +1,74 @@
+//! From what came in to finished OTLP requests.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
+use opentelemetry_proto::transform::logs::tonic::group_logs_by_resource_and_scope;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::logs::LogBatch;
+use opentelemetry_sdk::trace::SpanData;
+use prost::Message;
+
+use super::lane::{Finished, Intake, LogItem};
+
+/// Encodes for one resource.
+#[derive(Debug)]
+pub(crate) struct Encoder {
+    resource: ResourceAttributesWithSchema,
+}
+
+/// A request, or the number of items that could not be encoded.
+pub(crate) type Encoded = Result<Finished, u64>;
+
+impl Encoder {
+    pub(crate) fn new(resource: &Resource) -> Self {
+        Self {
+            resource: resource.into(),
+        }
+    }
+
+    /// Makes requests of at most `batch` items each.
+    pub(crate) fn encode(&self, intake: Intake, batch: usize) -> Vec<Encoded> {
+        let mut requests: Vec<Encoded> = intake.finished.into_iter().map(Ok).collect();
+        let mut spans = intake.spans.into_iter();
+        loop {
+            let chunk: Vec<SpanData> = spans.by_ref().take(batch).collect();
+            if chunk.is_empty() {
+                break;
+            }
+            requests.push(guarded(chunk.len(), || self.spans(chunk)));
+        }
+        for chunk in intake.logs.chunks(batch) {
+            requests.push(guarded(chunk.len(), || self.logs(chunk)));
+        }
+        requests
+    }
+
+    fn spans(&self, spans: Vec<SpanData>) -> Vec<u8> {
+        let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
+        ExportTraceServiceRequest { resource_spans }.encode_to_vec()
+    }
+
+    fn logs(&self, logs: &[LogItem]) -> Vec<u8> {
+        let references: Vec<_> = logs.iter().map(|(record, scope)| (record, scope)).collect();
+        let resource_logs =
+            group_logs_by_resource_and_scope(&LogBatch::new(&references), &self.resource);
+        ExportLogsServiceRequest { resource_logs }.encode_to_vec()
+    }
+}
+
+/// A panic while encoding costs these items, not the export.
+fn guarded(items: usize, encode: impl FnOnce() -> Vec<u8>) -> Encoded {
+    let items = items as u64;
+    match catch_unwind(AssertUnwindSafe(encode)) {
+        Ok(request) => Ok(Finished {
+            request: Bytes::from(request),
+            items,
+        }),
+        Err(_) => Err(items),
+    }
+}
