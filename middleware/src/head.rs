@@ -1,28 +1,30 @@
 //! What the head of a request says, as the semantic conventions name it.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use campanile_recorder::{Method, RouteKey};
-use http::{Extensions, HeaderMap, Request, Uri, Version, header};
+use campanile_semconv::attribute;
+use http::{Extensions, HeaderMap, Uri, Version, header};
+use opentelemetry::KeyValue;
 
-/// The kind of request, as far as its head tells.
-pub(crate) fn key<'a, B>(
-    request: &'a Request<B>,
+/// The kind of request, as far as its head tells; template and domain are known elsewhere.
+pub(crate) fn key(
+    method: &http::Method,
+    version: Version,
+    uri: &Uri,
     https: bool,
-    domain: Option<&'static str>,
-) -> RouteKey<'a> {
+) -> RouteKey<'static> {
     RouteKey {
-        method: Method::new(request.method().as_str()),
-        version: version(request.version()),
-        scheme: scheme(request.uri(), https),
-        template: crate::route::template(request.extensions()).map(Cow::Borrowed),
-        domain,
+        method: Method::new(method.as_str()),
+        version: protocol(version),
+        scheme: scheme(uri, https),
+        template: None,
+        domain: None,
     }
 }
 
 /// `network.protocol.version`: `2`, not `2.0`.
-fn version(version: Version) -> Option<&'static str> {
+fn protocol(version: Version) -> Option<&'static str> {
     Some(match version {
         Version::HTTP_09 => "0.9",
         Version::HTTP_10 => "1.0",
@@ -55,7 +57,7 @@ pub(crate) fn server<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> (Option<&'a st
 
 /// Splits `host[:port]`. An IPv6 address loses its brackets; user information is cut off; without
 /// a port there is none, rather than a guess.
-fn host_and_port(text: &str) -> (Option<&str>, Option<u16>) {
+pub(crate) fn host_and_port(text: &str) -> (Option<&str>, Option<u16>) {
     let text = text.rsplit_once('@').map_or(text, |(_, host)| host);
     let (host, rest) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
         Some((host, rest)) => (host, rest.strip_prefix(':')),
@@ -82,8 +84,19 @@ pub(crate) fn peer(extensions: &Extensions) -> Option<SocketAddr> {
 }
 
 /// Whether the request asks to leave HTTP: `Upgrade` in HTTP/1.1, CONNECT in HTTP/2.
-pub(crate) fn asks_for_upgrade<B>(request: &Request<B>) -> bool {
-    request.method() == http::Method::CONNECT || request.headers().contains_key(header::UPGRADE)
+pub(crate) fn asks_for_upgrade(method: &http::Method, headers: &HeaderMap) -> bool {
+    method == http::Method::CONNECT || headers.contains_key(header::UPGRADE)
+}
+
+/// What the path of a gRPC request says: `/package.Service/Method`.
+pub(crate) fn rpc(path: &str) -> [KeyValue; 2] {
+    [
+        KeyValue::new(attribute::RPC_SYSTEM_NAME, "grpc"),
+        KeyValue::new(
+            attribute::RPC_METHOD,
+            path.trim_start_matches('/').to_owned(),
+        ),
+    ]
 }
 
 #[cfg(test)]

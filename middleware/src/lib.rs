@@ -7,11 +7,24 @@
 //! It knows no SDK: what happens is told to the [`Recorder`](campanile_recorder::Recorder) that
 //! it was given.
 
+mod begin;
+mod body_size;
+mod capture;
+mod grpc;
 mod head;
+mod layers;
 mod observe;
+mod proxies;
+mod request_id;
 mod route;
 mod server;
+mod settings;
 
+pub use body_size::{CountRequestBody, RequestBody, RequestBodyLayer};
+pub use layers::{ExtractLayer, MetricsLayer, TraceLayer};
 pub use observe::{ResponseBody, ResponseFuture};
+pub use proxies::{InvalidProxy, TrustedProxies};
+pub use request_id::{RequestIdFuture, RequestIdLayer, SetRequestId};
 pub use route::{RouteLayer, Routed};
 pub use server::{Server, ServerLayer};
+pub use settings::{Observe, TraceResponse};

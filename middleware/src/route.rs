@@ -1,44 +1,11 @@
 //! Names the route from inside, for a [`ServerLayer`](crate::ServerLayer) that sits outside.
-//!
-//! The outer layer polls the inner service on the same thread, so the route in question is a
-//! thread-local for the length of a poll: no allocation, nothing shared.
 
-use std::borrow::Cow;
-use std::cell::Cell;
 use std::task::{Context, Poll};
 
-use campanile_recorder::{Route, RouteKey};
+use campanile_recorder::Route;
 use http::{Extensions, Request};
 use tower_layer::Layer;
 use tower_service::Service;
-
-thread_local! {
-    static CURRENT: Cell<Option<&'static Route>> = const { Cell::new(None) };
-}
-
-/// Makes `route` the one in question until the scope is left.
-pub(crate) struct Scope {
-    outer: Option<&'static Route>,
-}
-
-impl Scope {
-    pub(crate) fn enter(route: &'static Route) -> Self {
-        Self {
-            outer: CURRENT.replace(Some(route)),
-        }
-    }
-
-    /// The route as it is known now.
-    pub(crate) fn route(&self) -> Option<&'static Route> {
-        CURRENT.get()
-    }
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        CURRENT.set(self.outer);
-    }
-}
 
 /// Tells the route template, and optionally the domain, to the layer outside.
 ///
@@ -56,11 +23,12 @@ impl Drop for Scope {
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RouteLayer {
+    template: Option<&'static str>,
     domain: Option<&'static str>,
 }
 
 impl RouteLayer {
-    /// Creates a layer that tells the matched template.
+    /// Creates a layer that tells the template that the framework matched.
     pub fn new() -> Self {
         Self::default()
     }
@@ -68,6 +36,12 @@ impl RouteLayer {
     /// Tells also the domain these routes belong to, such as `chat`.
     pub fn domain(mut self, name: &'static str) -> Self {
         self.domain = Some(name);
+        self
+    }
+
+    /// Tells this template, where no framework matches routes.
+    pub fn template(mut self, template: &'static str) -> Self {
+        self.template = Some(template);
         self
     }
 }
@@ -78,7 +52,7 @@ impl<S> Layer<S> for RouteLayer {
     fn layer(&self, inner: S) -> Self::Service {
         Routed {
             inner,
-            domain: self.domain,
+            layer: *self,
         }
     }
 }
@@ -87,7 +61,7 @@ impl<S> Layer<S> for RouteLayer {
 #[derive(Clone, Copy, Debug)]
 pub struct Routed<S> {
     inner: S,
-    domain: Option<&'static str>,
+    layer: RouteLayer,
 }
 
 impl<S, B> Service<Request<B>> for Routed<S>
@@ -103,16 +77,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if let Some(route) = CURRENT.get() {
-            let known = route.template().map(Cow::Borrowed);
-            CURRENT.set(Some(Route::find(&RouteKey {
-                method: route.method(),
-                version: route.version(),
-                scheme: route.scheme(),
-                template: template(request.extensions()).map(Cow::Borrowed).or(known),
-                domain: self.domain.or(route.domain()),
-            })));
-        }
+        let template = self
+            .layer
+            .template
+            .or_else(|| template(request.extensions()));
+        Route::refine(template, self.layer.domain);
         self.inner.call(request)
     }
 }

@@ -4,17 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use campanile_propagation::{Extracted, Trust, extract};
-use campanile_recorder::{Exchange, Handle, Head, Route, Seed, Source, Stock};
-use campanile_redaction::redact_query;
-use http::request::Parts;
-use http::{Request, Response};
+use campanile_propagation::Trust;
+use campanile_recorder::{Handle, Source, Stock};
+use http::{HeaderName, Request, Response, request, response};
+use opentelemetry::KeyValue;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{ResponseBody, ResponseFuture, head};
-
-type TrustRule = dyn Fn(&Parts) -> Trust + Send + Sync;
+use crate::settings::{Observe, Role, Settings, TraceResponse};
+use crate::{ResponseBody, ResponseFuture, TrustedProxies, observe};
 
 /// Applies [`Server`] to a service.
 ///
@@ -23,37 +21,37 @@ type TrustRule = dyn Fn(&Parts) -> Trust + Send + Sync;
 ///
 /// // `from_global()` uses whatever OpenTelemetry provider is installed; a telemetry bootstrap is
 /// // handed over by `ServerLayer::new(&telemetry)`.
-/// let layer = ServerLayer::from_global().public_edge().allow_query("page");
+/// let layer = ServerLayer::from_global().public_edge().request_id().allow_query("page");
 /// # let _ = layer;
 /// ```
 #[derive(Clone)]
 pub struct ServerLayer {
-    recorder: Handle,
-    settings: Arc<Settings>,
-}
-
-#[derive(Clone, Default)]
-struct Settings {
-    trust: Option<Arc<TrustRule>>,
-    allowed_query: Vec<&'static str>,
-    domain: Option<&'static str>,
-    https: bool,
+    pub(crate) recorder: Handle,
+    pub(crate) settings: Arc<Settings>,
 }
 
 impl ServerLayer {
     /// Creates a layer that reports to `source`.
     pub fn new(source: &impl Source) -> Self {
-        Self {
-            recorder: source.recorder(),
-            settings: Arc::default(),
-        }
+        Self::with_role(
+            source.recorder(),
+            Role {
+                extracts: true,
+                traces: true,
+                counts: true,
+            },
+        )
     }
 
     /// Creates a layer that reports to the global OpenTelemetry providers, as they are now.
     pub fn from_global() -> Self {
+        Self::new(&Handle::new(Stock::from_global()))
+    }
+
+    pub(crate) fn with_role(recorder: Handle, role: Role) -> Self {
         Self {
-            recorder: Handle::new(Stock::from_global()),
-            settings: Arc::default(),
+            recorder,
+            settings: Arc::new(Settings::new(role)),
         }
     }
 
@@ -62,16 +60,89 @@ impl ServerLayer {
         self.trust(|_| Trust::PublicEdge)
     }
 
-    /// Decides for each request how far its sender is believed.
+    /// Decides for each request how far its sender is believed, by the peer's address, a verified
+    /// header, the path.
     ///
     /// Default: [`Trust::Continue`], as the W3C specification asks.
-    pub fn trust(self, rule: impl Fn(&Parts) -> Trust + Send + Sync + 'static) -> Self {
+    pub fn trust(self, rule: impl Fn(&request::Parts) -> Trust + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.trust = Some(Arc::new(rule)))
+    }
+
+    /// Keeps these baggage members at a public edge. Default: none.
+    pub fn keep_baggage(self, keys: impl IntoIterator<Item = &'static str>) -> Self {
+        self.set(|settings| settings.public_baggage.extend(keys))
+    }
+
+    /// Copies these baggage members to the span, as attributes of the same name. Default: none.
+    /// They are never on a metric.
+    pub fn baggage_attributes(self, keys: impl IntoIterator<Item = &'static str>) -> Self {
+        self.set(|settings| settings.baggage.extend(keys))
+    }
+
+    /// Believes these proxies about client, scheme and host. Default: none, so that forwarded
+    /// headers are text that anyone may have sent.
+    pub fn trusted_proxies(self, proxies: TrustedProxies) -> Self {
+        self.set(|settings| settings.proxies = Some(proxies))
+    }
+
+    /// Decides for each request how much of it is observed. Default: [`Observe::All`].
+    pub fn filter(self, rule: impl Fn(&request::Parts) -> Observe + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.filter = Some(Arc::new(rule)))
+    }
+
+    /// Names the route of a request where no framework does.
+    ///
+    /// Return a template from a closed set, never the path: each one is a series of its own.
+    pub fn route(
+        self,
+        rule: impl Fn(&request::Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|settings| settings.route = Some(Arc::new(rule)))
+    }
+
+    /// Adds attributes of one's own to the start of the span, where samplers see them.
+    pub fn on_request(
+        self,
+        hook: impl Fn(&request::Parts) -> Vec<KeyValue> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|settings| settings.on_request = Some(Arc::new(hook)))
+    }
+
+    /// Adds attributes of one's own to the span when the response head passes.
+    pub fn on_response(
+        self,
+        hook: impl Fn(&response::Parts) -> Vec<KeyValue> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|settings| settings.on_response = Some(Arc::new(hook)))
     }
 
     /// Lets the values of this query key leave. Default: keys leave, values are `REDACTED`.
     pub fn allow_query(self, key: &'static str) -> Self {
         self.set(|settings| settings.allowed_query.push(key))
+    }
+
+    /// Captures a request header as `http.request.header.<name>`. Default: none.
+    ///
+    /// A header that carries secrets is refused, with a warning.
+    pub fn request_header(self, name: HeaderName) -> Self {
+        self.set(|settings| settings.request_headers.add(name, false))
+    }
+
+    /// Captures a request header even if it carries secrets.
+    pub fn sensitive_request_header(self, name: HeaderName) -> Self {
+        self.set(|settings| settings.request_headers.add(name, true))
+    }
+
+    /// Captures a response header as `http.response.header.<name>`. Default: none.
+    ///
+    /// A header that carries secrets is refused, with a warning.
+    pub fn response_header(self, name: HeaderName) -> Self {
+        self.set(|settings| settings.response_headers.add(name, false))
+    }
+
+    /// Captures a response header even if it carries secrets.
+    pub fn sensitive_response_header(self, name: HeaderName) -> Self {
+        self.set(|settings| settings.response_headers.add(name, true))
     }
 
     /// Declares the domain that all routes inside belong to, unless a
@@ -85,6 +156,28 @@ impl ServerLayer {
         self.set(|settings| settings.https = true)
     }
 
+    /// Gives each request an id: the caller's `x-request-id` when it is at most 64 visible ASCII
+    /// characters, else a new one. It is on the span and the logs, and returns with the response.
+    pub fn request_id(self) -> Self {
+        self.set(|settings| settings.request_id = true)
+    }
+
+    /// Adds `rpc.*` attributes to the spans of gRPC requests.
+    pub fn rpc_attributes(self) -> Self {
+        self.set(|settings| settings.rpc = true)
+    }
+
+    /// Records `http.server.response.body.size`, counted as the frames pass; with a
+    /// [`RequestBodyLayer`](crate::RequestBodyLayer) inside also `http.server.request.body.size`.
+    pub fn body_sizes(self) -> Self {
+        self.set(|settings| settings.sizes = true)
+    }
+
+    /// Tells the caller which trace its request became. Default: nothing is told.
+    pub fn trace_response(self, how: TraceResponse) -> Self {
+        self.set(|settings| settings.trace_response = Some(how))
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
@@ -93,17 +186,9 @@ impl ServerLayer {
 
 impl fmt::Debug for ServerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings {
-            allowed_query,
-            domain,
-            https,
-            ..
-        } = &*self.settings;
         let mut out = f.debug_struct("ServerLayer");
         out.field("recorder", &self.recorder)
-            .field("allowed_query", allowed_query);
-        out.field("domain", domain)
-            .field("https", https)
+            .field("role", &self.settings.role)
             .finish_non_exhaustive()
     }
 }
@@ -140,68 +225,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut exchange, mut request) = self.layer.begin(request);
-        if head::asks_for_upgrade(&request) {
-            request.extensions_mut().insert(Seed {
-                context: exchange.context().clone(),
-                recorder: exchange.recorder().clone(),
-                route: exchange.route(),
-            });
-        }
-        let inner = crate::observe::within(&mut exchange, || self.inner.call(request));
-        ResponseFuture::new(inner, exchange)
-    }
-}
-
-impl ServerLayer {
-    /// Reads the head and begins the exchange.
-    fn begin<B>(&self, request: Request<B>) -> (Exchange, Request<B>) {
-        let settings = &*self.settings;
-        let (trust, request) = self.judge(request);
-        let caller = match trust {
-            Trust::Ignore => Extracted::default(),
-            _ => extract(request.headers()),
+        let (mut watched, request) = self.layer.begin(request);
+        let inner = match &mut watched {
+            Some(watched) => observe::within(&mut watched.exchange, || self.inner.call(request)),
+            None => self.inner.call(request),
         };
-        let (parent, link, carried) = match trust {
-            Trust::Continue => (caller.parent, None, caller.carried),
-            _ => (None, caller.parent, Default::default()),
-        };
-        let route = Route::find(&head::key(&request, settings.https, settings.domain));
-        let (uri, headers) = (request.uri(), request.headers());
-        let query = uri
-            .query()
-            .map(|query| redact_query(query, &settings.allowed_query));
-        let (server_address, server_port) = head::server(uri, headers);
-        let peer = head::peer(request.extensions());
-        let exchange = Exchange::begin(
-            &self.recorder,
-            Head {
-                parent,
-                link,
-                carried,
-                route,
-                method_original: route.method().is_other().then(|| request.method().as_str()),
-                path: uri.path(),
-                query: query.as_deref(),
-                server_address,
-                server_port,
-                user_agent: head::user_agent(headers),
-                client: peer.map(|peer| peer.ip()),
-                peer,
-                request_id: None,
-            },
-        );
-        (exchange, request)
-    }
-
-    /// Asks the rule. It sees the whole head, so the request is taken apart for it.
-    fn judge<B>(&self, request: Request<B>) -> (Trust, Request<B>) {
-        match &self.settings.trust {
-            None => (Trust::default(), request),
-            Some(rule) => {
-                let (parts, body) = request.into_parts();
-                (rule(&parts), Request::from_parts(parts, body))
-            }
-        }
+        ResponseFuture::new(inner, watched)
     }
 }

@@ -1,10 +1,10 @@
 //! One beginning, one end.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use opentelemetry::Context;
+use opentelemetry::{Context, KeyValue};
 
-use crate::{End, Handle, Head, Outcome, Phase, Route, Started};
+use crate::{End, Handle, Head, Outcome, Phase, Route, Sizes, Started};
 
 /// An exchange under way.
 ///
@@ -18,6 +18,9 @@ pub struct Exchange {
     clock: Instant,
     route: &'static Route,
     status: Option<u16>,
+    sizes: Sizes,
+    failure: Option<&'static str>,
+    attributes: Vec<KeyValue>,
     ended: bool,
 }
 
@@ -26,13 +29,15 @@ impl Exchange {
     pub fn begin(recorder: &Handle, head: Head<'_>) -> Self {
         let clock = Instant::now();
         let route = head.route;
-        let started = recorder.start(head);
         Self {
             recorder: recorder.clone(),
-            started,
+            started: recorder.start(head),
             clock,
             route,
             status: None,
+            sizes: Sizes::default(),
+            failure: None,
+            attributes: Vec::new(),
             ended: false,
         }
     }
@@ -40,6 +45,11 @@ impl Exchange {
     /// The context to run the request in.
     pub fn context(&self) -> &Context {
         &self.started.context
+    }
+
+    /// Adds a value to the context that the request runs in.
+    pub fn add_to_context<T: Send + Sync + 'static>(&mut self, value: T) {
+        self.started.context = self.started.context.with_value(value);
     }
 
     /// The pipeline it reports to.
@@ -52,6 +62,16 @@ impl Exchange {
         self.route
     }
 
+    /// The response's status code, once the head has passed.
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// How long it has been under way.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
     /// Names the route better than was possible at the start.
     pub fn set_route(&mut self, route: &'static Route) {
         self.route = route;
@@ -62,27 +82,46 @@ impl Exchange {
         self.status = Some(status);
     }
 
+    /// Notes that the exchange failed although it may complete: the value of `error.type`.
+    pub fn fail(&mut self, class: &'static str) {
+        self.failure = Some(class);
+    }
+
+    /// The body sizes to report; counted by whoever sees the bytes.
+    pub fn sizes_mut(&mut self) -> &mut Sizes {
+        &mut self.sizes
+    }
+
+    /// Attributes for the end of the span.
+    pub fn attributes_mut(&mut self) -> &mut Vec<KeyValue> {
+        &mut self.attributes
+    }
+
+    /// Whether the end has been reported.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Ends the exchange. Later calls, and the drop, do nothing.
     pub fn end(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let phase = if self.status.is_some() {
-            Phase::Body
-        } else {
-            Phase::Head
-        };
-        let (status, route, elapsed) = (self.status, self.route, self.clock.elapsed());
-        self.recorder.end(
-            &self.started,
-            End {
-                status,
-                outcome,
-                phase,
-                elapsed,
-                route,
+        let end = End {
+            status: self.status,
+            outcome,
+            phase: if self.status.is_some() {
+                Phase::Body
+            } else {
+                Phase::Head
             },
-        );
+            elapsed: self.clock.elapsed(),
+            route: self.route,
+            sizes: self.sizes,
+            failure: self.failure,
+            attributes: std::mem::take(&mut self.attributes),
+        };
+        self.recorder.end(&self.started, end);
     }
 }
 

@@ -7,20 +7,28 @@
 //! Every beginning has one end: the layer holds an [`Exchange`], which ends itself when it is
 //! dropped first.
 
+mod call;
 mod exchange;
+mod fault;
 mod meter;
 mod moment;
 mod outcome;
 mod recorder;
+mod request_id;
 mod route;
 mod seed;
 mod stock;
+mod target;
 
+pub use call::{Answer, Call, CallEnd, CallHead, CallOutcome, StartedCall};
 pub use exchange::Exchange;
+pub use fault::Fault;
 pub use meter::{Count, Counter, Gauge, Histogram, Meter, Record, UpDownCounter};
 pub use moment::Moment;
-pub use outcome::{End, Outcome, Phase};
-pub use recorder::{Handle, Head, Recorder, Source, Started};
-pub use route::{MAX_ROUTES, Method, Route, RouteKey};
+pub use outcome::{End, Outcome, Phase, Sizes};
+pub use recorder::{Caller, Handle, Head, Recorder, Source, Started, Tracing};
+pub use request_id::RequestId;
+pub use route::{MAX_ROUTES, Method, Route, RouteKey, RouteScope};
 pub use seed::Seed;
 pub use stock::Stock;
+pub use target::{MAX_TARGETS, Target};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use opentelemetry::KeyValue;
+
 use crate::Route;
 
 /// How an exchange ended (`campanile.outcome`).
@@ -63,8 +65,17 @@ impl Phase {
     }
 }
 
+/// Body sizes as counted, in bytes; absent where nobody counts.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sizes {
+    /// Payload bytes of the request that the handler read.
+    pub request: Option<u64>,
+    /// Payload bytes of the response that were handed to the server.
+    pub response: Option<u64>,
+}
+
 /// The end of an exchange.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct End {
     /// The response's status code, when a head was produced.
     pub status: Option<u16>,
@@ -76,17 +87,22 @@ pub struct End {
     pub elapsed: Duration,
     /// The route, which may be better known now than at the start.
     pub route: &'static Route,
+    /// The body sizes.
+    pub sizes: Sizes,
+    /// Why it failed although it completed, such as a gRPC status.
+    pub failure: Option<&'static str>,
+    /// What the application adds to the span.
+    pub attributes: Vec<KeyValue>,
 }
 
 impl End {
     /// The value of `error.type`, absent on success (semantic conventions, HTTP server: a 5xx is
     /// an error, a 4xx is not).
     pub fn error_type(&self) -> Option<&'static str> {
-        match (self.outcome.is_broken(), self.status) {
-            (true, _) => Some(self.outcome.as_str()),
-            (false, Some(status)) => server_error(status),
-            (false, None) => None,
+        if self.outcome.is_broken() {
+            return Some(self.outcome.as_str());
         }
+        self.failure.or_else(|| server_error(self.status?))
     }
 }
 

@@ -1,25 +1,55 @@
 //! What a layer tells a pipeline.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use campanile_propagation::{Carried, Parent};
-use opentelemetry::Context;
 use opentelemetry::trace::SpanContext;
+use opentelemetry::{Context, KeyValue};
 
-use crate::{End, Meter, Moment, Route};
+use crate::{CallEnd, CallHead, End, Meter, Moment, Route, StartedCall};
+
+/// Where the root span hangs.
+#[derive(Clone, Debug, Default)]
+pub enum Caller {
+    /// Nowhere: a new trace.
+    #[default]
+    Unknown,
+    /// Below the caller's span.
+    Parent(Parent),
+    /// In a new trace that links to the caller's span (public edge).
+    Link(Parent),
+    /// Below whatever span is current already.
+    Context(Context),
+}
+
+/// What an exchange does for traces.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Tracing {
+    /// It has a root span.
+    #[default]
+    Span,
+    /// It has none, and what is started inside it is not sampled: a health check.
+    Suppressed,
+    /// It has none, and the caller's context is passed on as it is.
+    PassOn,
+}
 
 /// The beginning of an exchange: everything a sampler may see.
 #[derive(Debug)]
 pub struct Head<'a> {
-    /// The caller's span, to be continued.
-    pub parent: Option<Parent>,
-    /// The caller's span, to be linked to a new trace (public edge).
-    pub link: Option<Parent>,
+    /// Where the root span hangs.
+    pub caller: Caller,
     /// What the caller sends along.
     pub carried: Carried,
+    /// How many baggage members were not fit to be carried.
+    pub baggage_drops: u32,
+    /// Whether there is a root span.
+    pub tracing: Tracing,
+    /// Whether there are metrics.
+    pub metrics: bool,
     /// The kind of request, as far as it is known now.
     pub route: &'static Route,
     /// The method as sent, when it is none of the known ones.
@@ -37,9 +67,11 @@ pub struct Head<'a> {
     /// The original client.
     pub client: Option<IpAddr>,
     /// The socket peer.
-    pub peer: Option<std::net::SocketAddr>,
+    pub peer: Option<SocketAddr>,
     /// The request's id.
     pub request_id: Option<&'a str>,
+    /// What the application adds to the span.
+    pub attributes: Vec<KeyValue>,
 }
 
 /// An exchange that began.
@@ -49,6 +81,10 @@ pub struct Started {
     pub context: Context,
     /// When it began.
     pub at: SystemTime,
+    /// Whether a span is to be ended.
+    pub has_span: bool,
+    /// Whether there are metrics.
+    pub has_metrics: bool,
 }
 
 /// A pipeline, as the layers see it.
@@ -60,6 +96,20 @@ pub trait Recorder: fmt::Debug + Send + Sync + 'static {
 
     /// Ends an exchange: its span, one duration, one active request less. Called exactly once.
     fn end(&self, started: &Started, end: End);
+
+    /// Begins an outgoing request: its client span, and one more active request if asked for.
+    ///
+    /// Default: nothing is recorded, and the context it is made in goes out.
+    fn start_call(&self, head: CallHead<'_>) -> StartedCall {
+        StartedCall::now(&head, head.context.clone())
+    }
+
+    /// Ends an outgoing request: its span and one duration. Called exactly once.
+    ///
+    /// Default: nothing is recorded.
+    fn end_call(&self, started: &StartedCall, end: CallEnd) {
+        let _ = (started, end);
+    }
 
     /// Records a short span for something that has already happened.
     fn moment(&self, moment: Moment<'_>) -> SpanContext;

@@ -5,6 +5,7 @@
 //! closed and capped: past [`MAX_ROUTES`] everything new is counted without its template.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
@@ -13,15 +14,46 @@ use campanile_semconv::value;
 /// How many different routes a process keeps.
 pub const MAX_ROUTES: usize = 4096;
 
+/// Replaces the list of known methods (semantic conventions, HTTP spans).
+const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
+
+/// How many methods the environment may declare.
+const MAX_METHODS: usize = 32;
+
+/// Reads a list of methods. It is read once in a process, so its parts may live as long.
+fn known_methods(list: &str) -> Vec<&'static str> {
+    let names = list
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    names
+        .take(MAX_METHODS)
+        .map(|name| &*Box::leak(name.to_owned().into_boxed_str()))
+        .collect()
+}
+
 /// A request method, from the closed set of known ones.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Method(&'static str);
 
 impl Method {
     /// Finds the known method of this name, case-sensitively; everything else is `_OTHER`.
+    ///
+    /// The environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` (comma-separated)
+    /// replaces the list of known methods; it is read once.
     pub fn new(name: &str) -> Self {
-        let known = value::HTTP_METHODS.iter().find(|known| **known == name);
-        Self(known.copied().unwrap_or(value::OTHER))
+        static KNOWN: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+            let list = std::env::var(KNOWN_METHODS).ok();
+            list.as_deref()
+                .map_or_else(|| value::HTTP_METHODS.to_vec(), known_methods)
+        });
+        Self(
+            KNOWN
+                .iter()
+                .find(|known| **known == name)
+                .copied()
+                .unwrap_or(value::OTHER),
+        )
     }
 
     /// The value of `http.request.method`.
@@ -73,6 +105,22 @@ impl Route {
         })
     }
 
+    /// The route of the exchange that is being polled on this thread.
+    pub fn current() -> Option<&'static Self> {
+        CURRENT.get()
+    }
+
+    /// Names the current route better: with a template, a domain, or both.
+    pub fn refine(template: Option<&str>, domain: Option<&'static str>) {
+        if let Some(route) = CURRENT.get() {
+            CURRENT.set(Some(Self::find(&RouteKey {
+                template: template.or(route.template()).map(Cow::Borrowed),
+                domain: domain.or(route.domain()),
+                ..route.key
+            })));
+        }
+    }
+
     /// The method.
     pub fn method(&self) -> Method {
         self.key.method
@@ -101,6 +149,39 @@ impl Route {
     /// The span's name: `{method} {template}`, with `HTTP` for an unknown method.
     pub fn name(&'static self) -> &'static str {
         &self.name
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<&'static Route>> = const { Cell::new(None) };
+}
+
+/// Makes a route the one in question on this thread, until the scope is left.
+///
+/// A layer polls its inner service inside a scope: whoever knows the route better inside, such as
+/// a router, says so by [`Route::refine`], and the layer reads it back.
+#[derive(Debug)]
+pub struct RouteScope {
+    outer: Option<&'static Route>,
+}
+
+impl RouteScope {
+    /// Enters a scope with `route`.
+    pub fn enter(route: &'static Route) -> Self {
+        Self {
+            outer: CURRENT.replace(Some(route)),
+        }
+    }
+
+    /// The route as it is known now.
+    pub fn route(&self) -> Option<&'static Route> {
+        CURRENT.get()
+    }
+}
+
+impl Drop for RouteScope {
+    fn drop(&mut self) {
+        CURRENT.set(self.outer);
     }
 }
 
@@ -181,6 +262,12 @@ mod tests {
             (route.method().as_str(), route.name()),
             ("_OTHER", "HTTP /")
         );
+    }
+
+    #[test]
+    fn a_declared_list_of_methods_replaces_the_known_ones() {
+        assert_eq!(known_methods("GET, PURGE,,post "), ["GET", "PURGE", "post"]);
+        assert_eq!(known_methods(""), Vec::<&str>::new());
     }
 
     #[test]

@@ -1,22 +1,26 @@
 //! The seam over the plain OpenTelemetry API: any SDK, any provider.
 
 mod attributes;
+mod call;
+mod instruments;
 mod meter;
+mod series;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use campanile_propagation::Carried;
-use campanile_semconv::{SCHEMA_URL, attribute, metric};
-use opentelemetry::metrics::{Histogram, UpDownCounter};
+use campanile_propagation::{Carried, Parent};
+use campanile_semconv::{SCHEMA_URL, attribute};
 use opentelemetry::trace::{
-    Link, SpanContext, SpanKind, Status, TraceContextExt, TraceState, Tracer,
+    Link, Span, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, TraceState, Tracer,
 };
-use opentelemetry::{Context, InstrumentationScope, KeyValue, global};
+use opentelemetry::{Context, InstrumentationScope, KeyValue, SpanId, TraceId, global};
 
-use self::meter::StockMeter;
-use crate::{End, Head, Meter, Moment, Recorder, Started};
+use self::instruments::Instruments;
+use crate::{
+    CallEnd, CallHead, Caller, End, Head, Meter, Moment, Recorder, Started, StartedCall, Tracing,
+};
 
 /// A [`Recorder`] over a tracer and a meter of the OpenTelemetry API.
 ///
@@ -29,9 +33,8 @@ use crate::{End, Head, Meter, Moment, Recorder, Started};
 /// ```
 pub struct Stock<T> {
     tracer: T,
-    meter: StockMeter,
-    duration: Histogram<f64>,
-    active: UpDownCounter<i64>,
+    instruments: Instruments,
+    calls: call::Instruments,
 }
 
 /// The instrumentation scope that our spans and metrics carry.
@@ -53,14 +56,10 @@ impl Stock<global::BoxedTracer> {
 impl<T> Stock<T> {
     /// Uses `tracer` and `meter`.
     pub fn new(tracer: T, meter: opentelemetry::metrics::Meter) -> Self {
-        let meter = StockMeter::new(meter);
-        let duration = meter.seconds(&metric::HTTP_SERVER_REQUEST_DURATION);
-        let active = meter.up_down(&metric::HTTP_SERVER_ACTIVE_REQUESTS);
         Self {
             tracer,
-            meter,
-            duration,
-            active,
+            instruments: Instruments::new(meter),
+            calls: call::Instruments::default(),
         }
     }
 
@@ -77,39 +76,60 @@ where
 {
     fn start(&self, head: Head<'_>) -> Started {
         let at = SystemTime::now();
-        self.active.add(1, &attributes::active(head.route));
-        let parent = remote(&head);
-        let mut builder = self.tracer.span_builder(head.route.name());
-        builder.span_kind = Some(SpanKind::Server);
-        builder.start_time = Some(at);
-        builder.attributes = Some(attributes::at_start(&head));
-        if let Some(link) = head.link {
-            let link = link.to_span_context(TraceState::NONE);
-            builder.links = Some(vec![Link::with_context(link)]);
+        let (has_metrics, tracing) = (head.metrics, head.tracing);
+        if has_metrics {
+            self.instruments.begin(head.route);
         }
-        let span = self.tracer.build_with_context(builder, &parent);
+        self.instruments.drop_baggage(head.baggage_drops);
+        let parent = parent_context(&head);
+        let context = match tracing {
+            Tracing::PassOn => parent,
+            Tracing::Suppressed => suppressed(&parent),
+            Tracing::Span => self.open(head, &parent, at),
+        };
         Started {
-            context: parent.with_span(span),
+            context,
             at,
+            has_span: tracing == Tracing::Span,
+            has_metrics,
         }
     }
 
     fn end(&self, started: &Started, end: End) {
-        let error = end.error_type();
+        if started.has_metrics {
+            // inside the context, so that an SDK with exemplars finds the span
+            let _current = started.context.clone().attach();
+            self.instruments.end(&end);
+        }
+        if !started.has_span {
+            return;
+        }
         let span = started.context.span();
+        let at = started.at + end.elapsed;
         if span.is_recording() {
             span.update_name(end.route.name());
-            for attribute in attributes::at_end(&end) {
-                span.set_attribute(attribute);
-            }
-            if error.is_some() {
+            if end.error_type().is_some() {
                 span.set_status(Status::error(""));
             }
+            for attribute in attributes::at_end(end) {
+                span.set_attribute(attribute);
+            }
         }
-        span.end_with_timestamp(started.at + end.elapsed);
-        self.duration
-            .record(end.elapsed.as_secs_f64(), &attributes::duration(&end));
-        self.active.add(-1, &attributes::active(end.route));
+        span.end_with_timestamp(at);
+    }
+
+    fn start_call(&self, head: CallHead<'_>) -> StartedCall {
+        let started = call::open(&self.tracer, &head);
+        self.calls.begin(self.instruments.meter(), &started);
+        started
+    }
+
+    fn end_call(&self, started: &StartedCall, end: CallEnd) {
+        {
+            let _current = started.context.clone().attach();
+            self.calls.end(self.instruments.meter(), started, &end);
+        }
+        call::close(started, &end);
     }
 
     fn moment(&self, moment: Moment<'_>) -> SpanContext {
@@ -126,36 +146,58 @@ where
         );
         builder.attributes = Some(attributes);
         let mut span = self.tracer.build_with_context(builder, &Context::new());
-        opentelemetry::trace::Span::set_status(
-            &mut span,
-            match moment.error {
-                Some(_) => Status::error(""),
-                None => Status::Unset,
-            },
-        );
-        opentelemetry::trace::Span::end_with_timestamp(&mut span, moment.end);
-        opentelemetry::trace::Span::span_context(&span).clone()
+        if moment.error.is_some() {
+            span.set_status(Status::error(""));
+        }
+        span.end_with_timestamp(moment.end);
+        span.span_context().clone()
     }
 
     fn meter(&self) -> &dyn Meter {
-        &self.meter
+        self.instruments.meter()
     }
 }
 
-/// The context the root span is built in: nothing of the task's own, the caller's span if it is
-/// to be continued, and what travels with it.
-fn remote(head: &Head<'_>) -> Context {
-    let mut context = Context::new();
-    let mut carried = head.carried.clone();
-    // the SDK's own generator makes random ids; only a new root may say so for the whole trace
-    carried.random |= head.parent.is_none();
-    if !carried.is_empty() {
-        context = context.with_value(carried);
-    }
-    match head.parent {
-        Some(parent) => {
-            context.with_remote_span_context(parent.to_span_context(state(&head.carried)))
+impl<T> Stock<T>
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    /// Opens the root span below `parent`.
+    fn open(&self, head: Head<'_>, parent: &Context, at: SystemTime) -> Context {
+        let mut builder = self.tracer.span_builder(head.route.name());
+        builder.span_kind = Some(SpanKind::Server);
+        builder.start_time = Some(at);
+        if let Caller::Link(link) = head.caller {
+            builder.links = Some(vec![Link::with_context(
+                link.to_span_context(TraceState::NONE),
+            )]);
         }
+        builder.attributes = Some(attributes::at_start(head));
+        let span = self.tracer.build_with_context(builder, parent);
+        parent.with_span(span)
+    }
+}
+
+/// The context the root span is built in: nothing of the task's own unless asked for, the
+/// caller's span if it is to be continued, and what travels with it.
+fn parent_context(head: &Head<'_>) -> Context {
+    let (parent, base) = match &head.caller {
+        Caller::Parent(parent) => (Some(*parent), Context::new()),
+        Caller::Unknown | Caller::Link(_) => (None, Context::new()),
+        Caller::Context(context) => return context.clone(),
+    };
+    let mut carried = head.carried.clone();
+    // the SDK's own generator makes random ids; only a new root may say so for its whole trace
+    carried.random |= parent.is_none() && head.tracing == Tracing::Span;
+    let remote = parent.map(|parent| parent.to_span_context(state(&carried)));
+    let context = if carried.is_empty() {
+        base
+    } else {
+        base.with_value(carried)
+    };
+    match remote {
+        Some(remote) => context.with_remote_span_context(remote),
         None => context,
     }
 }
@@ -165,6 +207,25 @@ fn state(carried: &Carried) -> TraceState {
     let text = carried.tracestate.as_ref().map(|state| state.as_str());
     text.and_then(|text| TraceState::from_str(text).ok())
         .unwrap_or_default()
+}
+
+/// A context in which nothing is sampled: the caller's trace when there is one, else one that
+/// nobody will ever see.
+fn suppressed(parent: &Context) -> Context {
+    let caller = Parent::from_span_context(parent.span().span_context());
+    let trace = caller.map_or_else(
+        || TraceId::from(u128::from(fastrand::u64(1..)) << 64),
+        Parent::trace_id,
+    );
+    let span = SpanId::from(fastrand::u64(1..));
+    let unsampled = SpanContext::new(
+        trace,
+        span,
+        TraceFlags::NOT_SAMPLED,
+        false,
+        TraceState::NONE,
+    );
+    parent.with_remote_span_context(unsampled)
 }
 
 impl<T> fmt::Debug for Stock<T> {

@@ -6,9 +6,10 @@ use opentelemetry::KeyValue;
 use crate::{End, Head, Route};
 
 /// What a sampler may see: given when the span starts.
-pub(super) fn at_start(head: &Head<'_>) -> Vec<KeyValue> {
+pub(super) fn at_start(head: Head<'_>) -> Vec<KeyValue> {
     let route = head.route;
-    let mut all = Vec::with_capacity(16);
+    let mut all = head.attributes;
+    all.reserve(16);
     let mut text = |key, value: Option<&str>| {
         all.extend(value.map(|value| KeyValue::new(key, value.to_owned())));
     };
@@ -26,14 +27,13 @@ pub(super) fn at_start(head: &Head<'_>) -> Vec<KeyValue> {
         key::NETWORK_PEER_ADDRESS,
         head.peer.map(|peer| peer.ip().to_string()).as_deref(),
     );
-    let port = |port: u16| i64::from(port);
     all.extend(
         head.peer
-            .map(|peer| KeyValue::new(key::NETWORK_PEER_PORT, port(peer.port()))),
+            .map(|peer| KeyValue::new(key::NETWORK_PEER_PORT, i64::from(peer.port()))),
     );
     all.extend(
         head.server_port
-            .map(|value| KeyValue::new(key::SERVER_PORT, port(value))),
+            .map(|port| KeyValue::new(key::SERVER_PORT, i64::from(port))),
     );
     all.push(KeyValue::new(
         key::HTTP_REQUEST_METHOD,
@@ -51,46 +51,35 @@ pub(super) fn at_start(head: &Head<'_>) -> Vec<KeyValue> {
 }
 
 /// What is known when the span ends.
-pub(super) fn at_end(end: &End) -> impl Iterator<Item = KeyValue> {
-    let status = end
-        .status
-        .map(|code| KeyValue::new(key::HTTP_RESPONSE_STATUS_CODE, i64::from(code)));
-    let error = end
-        .error_type()
-        .map(|class| KeyValue::new(key::ERROR_TYPE, class));
-    let how = [
-        KeyValue::new(key::CAMPANILE_OUTCOME, end.outcome.as_str()),
-        KeyValue::new(key::CAMPANILE_PHASE, end.phase.as_str()),
+pub(super) fn at_end(end: End) -> impl Iterator<Item = KeyValue> {
+    let known = [
+        Some(KeyValue::new(key::CAMPANILE_OUTCOME, end.outcome.as_str())),
+        Some(KeyValue::new(key::CAMPANILE_PHASE, end.phase.as_str())),
+        status(&end),
+        error(&end),
+        template(end.route),
+        domain(end.route),
     ];
-    let route = end.route;
-    how.into_iter()
-        .chain(status)
-        .chain(error)
-        .chain(template(route))
-        .chain(domain(route))
+    known.into_iter().flatten().chain(end.attributes)
 }
 
-/// The series of `http.server.request.duration`.
+/// The series of `http.server.request.duration`, and of the body sizes.
 pub(super) fn duration(end: &End) -> Vec<KeyValue> {
     let route = end.route;
-    let mut all = Vec::with_capacity(7);
-    all.extend(active(route));
-    all.extend(
-        route
-            .version()
-            .map(|value| KeyValue::new(key::NETWORK_PROTOCOL_VERSION, value)),
-    );
-    all.extend(
-        end.status
-            .map(|code| KeyValue::new(key::HTTP_RESPONSE_STATUS_CODE, i64::from(code))),
-    );
-    all.extend(
-        end.error_type()
-            .map(|class| KeyValue::new(key::ERROR_TYPE, class)),
-    );
-    all.extend(template(route));
-    all.extend(domain(route));
-    all
+    let version = route
+        .version()
+        .map(|value| KeyValue::new(key::NETWORK_PROTOCOL_VERSION, value));
+    let optional = [
+        version,
+        status(end),
+        error(end),
+        template(route),
+        domain(route),
+    ];
+    active(route)
+        .into_iter()
+        .chain(optional.into_iter().flatten())
+        .collect()
 }
 
 /// The series of `http.server.active_requests`: the same at the beginning and at the end.
@@ -99,6 +88,16 @@ pub(super) fn active(route: &'static Route) -> [KeyValue; 2] {
         KeyValue::new(key::HTTP_REQUEST_METHOD, route.method().as_str()),
         KeyValue::new(key::URL_SCHEME, route.scheme()),
     ]
+}
+
+fn status(end: &End) -> Option<KeyValue> {
+    end.status
+        .map(|code| KeyValue::new(key::HTTP_RESPONSE_STATUS_CODE, i64::from(code)))
+}
+
+fn error(end: &End) -> Option<KeyValue> {
+    end.error_type()
+        .map(|class| KeyValue::new(key::ERROR_TYPE, class))
 }
 
 fn template(route: &'static Route) -> Option<KeyValue> {

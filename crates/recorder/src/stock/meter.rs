@@ -29,7 +29,7 @@ impl StockMeter {
         }
     }
 
-    pub(super) fn seconds(&self, metric: &'static Metric) -> api::Histogram<f64> {
+    pub(super) fn new_histogram(&self, metric: &'static Metric) -> api::Histogram<f64> {
         self.meter
             .f64_histogram(metric.name)
             .with_unit(metric.unit)
@@ -38,7 +38,7 @@ impl StockMeter {
             .build()
     }
 
-    pub(super) fn up_down(&self, metric: &'static Metric) -> api::UpDownCounter<i64> {
+    pub(super) fn new_up_down_counter(&self, metric: &'static Metric) -> api::UpDownCounter<i64> {
         self.meter
             .i64_up_down_counter(metric.name)
             .with_unit(metric.unit)
@@ -60,12 +60,14 @@ impl Meter for StockMeter {
     }
 
     fn up_down_counter(&self, metric: &'static Metric, attributes: &[KeyValue]) -> UpDownCounter {
-        let instrument = self.open(metric, || Instrument::UpDown(self.up_down(metric)));
+        let instrument = self.open(metric, || {
+            Instrument::UpDown(self.new_up_down_counter(metric))
+        });
         UpDownCounter::new(Arc::new(instrument.bind(attributes)))
     }
 
     fn histogram(&self, metric: &'static Metric, attributes: &[KeyValue]) -> Histogram {
-        let instrument = self.open(metric, || Instrument::Histogram(self.seconds(metric)));
+        let instrument = self.open(metric, || Instrument::Histogram(self.new_histogram(metric)));
         Histogram::new(Arc::new(instrument.bind(attributes)))
     }
 

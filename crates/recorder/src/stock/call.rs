@@ -1,0 +1,168 @@
+//! Outgoing requests over the plain API.
+
+use std::sync::OnceLock;
+
+use campanile_propagation::Carried;
+use campanile_semconv::{attribute as key, metric};
+use opentelemetry::metrics::{Histogram, UpDownCounter};
+use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
+use opentelemetry::{Context, KeyValue};
+
+use super::meter::StockMeter;
+use crate::{CallEnd, CallHead, StartedCall};
+
+/// Opens the client span, and gives the context in which it is current.
+pub(super) fn open<T>(tracer: &T, head: &CallHead<'_>) -> StartedCall
+where
+    T: Tracer,
+    T::Span: Send + Sync + 'static,
+{
+    let parent = &head.context;
+    let is_root = !parent.span().span_context().is_valid();
+    let mut started = StartedCall::now(head, Context::new());
+    let mut builder = tracer.span_builder(name(head));
+    builder.span_kind = Some(SpanKind::Client);
+    builder.start_time = Some(started.at);
+    builder.attributes = Some(at_start(head));
+    let span = tracer.build_with_context(builder, parent);
+    started.context = parent.with_span(span);
+    if is_root {
+        // the SDK's own generator makes random ids; only a new root may say so
+        let mut carried = Carried::of(parent).cloned().unwrap_or_default();
+        carried.tracestate = None;
+        carried.random = true;
+        started.context = started.context.with_value(carried);
+    }
+    started
+}
+
+/// Ends the client span.
+pub(super) fn close(started: &StartedCall, end: &CallEnd) {
+    let span = started.context.span();
+    if span.is_recording() {
+        if end.error_type().is_some() {
+            span.set_status(Status::error(""));
+        }
+        for attribute in at_end(end) {
+            span.set_attribute(attribute);
+        }
+    }
+    span.end_with_timestamp(started.at + end.elapsed);
+}
+
+/// The method alone: a client knows no template, and a path is not one.
+fn name(head: &CallHead<'_>) -> &'static str {
+    if head.method.is_other() {
+        "HTTP"
+    } else {
+        head.method.as_str()
+    }
+}
+
+fn at_start(head: &CallHead<'_>) -> Vec<KeyValue> {
+    let text = |key, value: Option<&str>| value.map(|value| KeyValue::new(key, value.to_owned()));
+    let method = KeyValue::new(key::HTTP_REQUEST_METHOD, head.method.as_str());
+    let resent = i64::from(head.resend_count);
+    let optional = [
+        text(key::HTTP_REQUEST_METHOD_ORIGINAL, head.method_original),
+        text(key::URL_FULL, head.url),
+        text(key::SERVER_ADDRESS, head.server_address),
+        port(key::SERVER_PORT, head.server_port),
+        (resent > 0).then(|| KeyValue::new(key::HTTP_REQUEST_RESEND_COUNT, resent)),
+    ];
+    let mut all = Vec::with_capacity(optional.len() + 1);
+    all.push(method);
+    all.extend(optional.into_iter().flatten());
+    all
+}
+
+fn at_end(end: &CallEnd) -> impl Iterator<Item = KeyValue> {
+    let peer = end.answer().and_then(|answer| answer.peer);
+    let address = |ip: std::net::IpAddr| KeyValue::new(key::NETWORK_PEER_ADDRESS, ip.to_string());
+    let known = [
+        status(end),
+        version(end),
+        error(end),
+        peer.map(|peer| address(peer.ip())),
+        port(key::NETWORK_PEER_PORT, peer.map(|peer| peer.port())),
+    ];
+    known.into_iter().flatten()
+}
+
+/// The instruments of outgoing requests, opened by the first that needs them.
+#[derive(Default)]
+pub(super) struct Instruments {
+    duration: OnceLock<Histogram<f64>>,
+    active: OnceLock<UpDownCounter<i64>>,
+    request_size: OnceLock<Histogram<f64>>,
+    response_size: OnceLock<Histogram<f64>>,
+}
+
+impl Instruments {
+    pub(super) fn begin(&self, meter: &StockMeter, started: &StartedCall) {
+        self.count_active(meter, started, 1);
+    }
+
+    pub(super) fn end(&self, meter: &StockMeter, started: &StartedCall, end: &CallEnd) {
+        self.count_active(meter, started, -1);
+        let optional = [status(end), version(end), error(end)];
+        let attributes: Vec<_> = identity(started)
+            .chain(optional.into_iter().flatten())
+            .collect();
+        let open = || meter.new_histogram(&metric::HTTP_CLIENT_REQUEST_DURATION);
+        let duration = self.duration.get_or_init(open);
+        duration.record(end.elapsed.as_secs_f64(), &attributes);
+        let (request, response) = (
+            &metric::HTTP_CLIENT_REQUEST_BODY_SIZE,
+            &metric::HTTP_CLIENT_RESPONSE_BODY_SIZE,
+        );
+        for (size, opened, metric) in [
+            (end.sizes.request, &self.request_size, request),
+            (end.sizes.response, &self.response_size, response),
+        ] {
+            if let Some(bytes) = size {
+                let histogram = opened.get_or_init(|| meter.new_histogram(metric));
+                #[expect(clippy::cast_precision_loss, reason = "bytes of a body, for a bucket")]
+                histogram.record(bytes as f64, &attributes);
+            }
+        }
+    }
+
+    fn count_active(&self, meter: &StockMeter, started: &StartedCall, change: i64) {
+        if started.counts_active {
+            let open = || meter.new_up_down_counter(&metric::HTTP_CLIENT_ACTIVE_REQUESTS);
+            let attributes: Vec<_> = identity(started).collect();
+            self.active.get_or_init(open).add(change, &attributes);
+        }
+    }
+}
+
+/// What is the same at the beginning and at the end.
+fn identity(started: &StartedCall) -> impl Iterator<Item = KeyValue> {
+    let target = started.target;
+    let known = [
+        KeyValue::new(key::HTTP_REQUEST_METHOD, started.method.as_str()),
+        KeyValue::new(key::SERVER_ADDRESS, target.address()),
+    ];
+    known
+        .into_iter()
+        .chain(port(key::SERVER_PORT, target.port()))
+}
+
+fn status(end: &CallEnd) -> Option<KeyValue> {
+    let status = i64::from(end.answer()?.status);
+    Some(KeyValue::new(key::HTTP_RESPONSE_STATUS_CODE, status))
+}
+
+fn version(end: &CallEnd) -> Option<KeyValue> {
+    let version = end.answer()?.version?;
+    Some(KeyValue::new(key::NETWORK_PROTOCOL_VERSION, version))
+}
+
+fn error(end: &CallEnd) -> Option<KeyValue> {
+    Some(KeyValue::new(key::ERROR_TYPE, end.error_type()?))
+}
+
+fn port(key: &'static str, port: Option<u16>) -> Option<KeyValue> {
+    Some(KeyValue::new(key, i64::from(port?)))
+}
