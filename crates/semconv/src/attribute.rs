@@ -50,6 +50,12 @@ pub struct Attribute {
     pub origin: Origin,
 }
 
+/// Prefix of a captured request header: `http.request.header.<name>`, an array of texts.
+pub const HTTP_REQUEST_HEADER: &str = "http.request.header.";
+
+/// Prefix of a captured response header: `http.response.header.<name>`, an array of texts.
+pub const HTTP_RESPONSE_HEADER: &str = "http.response.header.";
+
 macro_rules! attributes {
     ($($origin:ident { $($(#[doc = $doc:literal])+ $name:ident = $key:literal: $ty:ident $(in $values:expr)?;)+ })+) => {
         $($($(#[doc = $doc])+ pub const $name: &str = $key;)+)+
@@ -82,6 +88,8 @@ Standard {
     HTTP_REQUEST_METHOD = "http.request.method": String;
     /// The method as it stood on the request line, when it is not a known one.
     HTTP_REQUEST_METHOD_ORIGINAL = "http.request.method_original": String;
+    /// How many attempts of the same request came before this one; absent on the first.
+    HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count": Int;
     /// The response's status code.
     HTTP_RESPONSE_STATUS_CODE = "http.response.status_code": Int;
     /// The matched route template; absent when nothing matched.
@@ -104,6 +112,8 @@ Standard {
     SERVICE_VERSION = "service.version": String;
     /// The id of a client session, on spans and logs only.
     SESSION_ID = "session.id": String;
+    /// The whole URL, without credentials and fragment, the values of its query redacted.
+    URL_FULL = "url.full": String;
     /// The path of the URL.
     URL_PATH = "url.path": String;
     /// The query of the URL, its values redacted unless allowed.
@@ -120,18 +130,72 @@ Standard {
     DB_COLLECTION_NAME = "db.collection.name": String;
     /// The database operation's name.
     DB_OPERATION_NAME = "db.operation.name": String;
+    /// More attribute sets than the cap allows were folded into this one.
+    OTEL_METRIC_OVERFLOW = "otel.metric.overflow": Bool;
+    /// The fully qualified name of the called gRPC method.
+    RPC_METHOD = "rpc.method": String;
+    /// The status of the call, by its name.
+    RPC_STATUS_CODE = "rpc.status_code": String;
+    /// The RPC system.
+    RPC_SYSTEM_NAME = "rpc.system.name": String;
     /// The function that wrote the line.
     CODE_FUNCTION_NAME = "code.function.name": String;
+    /// The container's id.
+    CONTAINER_ID = "container.id": String;
+    /// The deployment environment.
+    DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name": String;
+    /// The CPU architecture.
+    HOST_ARCH = "host.arch": String;
+    /// The host's name.
+    HOST_NAME = "host.name": String;
+    /// The container's name in its pod.
+    K8S_CONTAINER_NAME = "k8s.container.name": String;
+    /// The pod's namespace.
+    K8S_NAMESPACE_NAME = "k8s.namespace.name": String;
+    /// The node the pod runs on.
+    K8S_NODE_NAME = "k8s.node.name": String;
+    /// The pod's name.
+    K8S_POD_NAME = "k8s.pod.name": String;
+    /// The pod's unique id.
+    K8S_POD_UID = "k8s.pod.uid": String;
+    /// The operating system's kind.
+    OS_TYPE = "os.type": String;
+    /// The name of a component of the telemetry itself.
+    OTEL_COMPONENT_NAME = "otel.component.name": String;
+    /// The kind of a component of the telemetry itself.
+    OTEL_COMPONENT_TYPE = "otel.component.type": String;
+    /// The name of the executable's file.
+    PROCESS_EXECUTABLE_NAME = "process.executable.name": String;
+    /// The process's id.
+    PROCESS_PID = "process.pid": Int;
+    /// The namespace of the service's name.
+    SERVICE_NAMESPACE = "service.namespace": String;
+    /// The language of the SDK.
+    TELEMETRY_SDK_LANGUAGE = "telemetry.sdk.language": String;
+    /// The name of the SDK.
+    TELEMETRY_SDK_NAME = "telemetry.sdk.name": String;
+    /// The version of the SDK.
+    TELEMETRY_SDK_VERSION = "telemetry.sdk.version": String;
 }
 Own {
     /// The part of the application a route belongs to: a closed set that the application declares.
     CAMPANILE_DOMAIN = "campanile.domain": String;
+    /// The instrument whose cap was hit.
+    CAMPANILE_INSTRUMENT_NAME = "campanile.instrument.name": String;
     /// How the exchange ended.
     CAMPANILE_OUTCOME = "campanile.outcome": String in value::OUTCOMES;
     /// Where the exchange ended: before or after its response head.
     CAMPANILE_PHASE = "campanile.phase": String in value::PHASES;
     /// The id of the request, at most 64 visible ASCII characters.
     CAMPANILE_REQUEST_ID = "campanile.request.id": String;
+    /// How many live connections a message was handed to; on spans and logs only.
+    CHAT_RECIPIENT_COUNT = "chat.recipient.count": Int;
+    /// The room a message belongs to; on spans and logs only.
+    CHAT_ROOM_ID = "chat.room.id": String;
+    /// Why the span was kept or left out.
+    CAMPANILE_SAMPLING_REASON = "campanile.sampling.reason": String in value::SAMPLING_REASONS;
+    /// Whether the span was kept.
+    CAMPANILE_SAMPLING_RESULT = "campanile.sampling.result": String in value::SAMPLING_RESULTS;
     /// The declared name of the WebSocket endpoint.
     WEBSOCKET_ENDPOINT = "websocket.endpoint": String;
     /// Which side of the connection this process is.
@@ -148,6 +212,18 @@ Own {
     WEBSOCKET_MESSAGE_DIRECTION = "websocket.message.direction": String in value::WEBSOCKET_DIRECTIONS;
     /// The kind of a message.
     WEBSOCKET_MESSAGE_TYPE = "websocket.message.type": String in value::WEBSOCKET_MESSAGE_TYPES;
+    /// The declared class of a message.
+    WEBSOCKET_MESSAGE_CLASS = "websocket.message.class": String;
+    /// How far a message had come when its age was taken.
+    WEBSOCKET_DELIVERY_STAGE = "websocket.delivery.stage": String in value::WEBSOCKET_DELIVERY_STAGES;
+    /// What became of a message.
+    WEBSOCKET_DELIVERY_OUTCOME = "websocket.delivery.outcome": String in value::WEBSOCKET_DELIVERY_OUTCOMES;
+    /// Which clock disagreed.
+    WEBSOCKET_CLOCK_SOURCE = "websocket.clock.source": String in value::WEBSOCKET_CLOCK_SOURCES;
+    /// Messages that waited when the connection ended; on spans and logs only.
+    WEBSOCKET_PENDING_COUNT = "websocket.pending.count": Int;
+    /// The last measured round trip in seconds; on spans and logs only.
+    WEBSOCKET_ROUND_TRIP_TIME = "websocket.round_trip.time": Double;
     /// Messages received over the connection's life; on spans and logs only.
     WEBSOCKET_RECEIVED_COUNT = "websocket.received.count": Int;
     /// Messages sent over the connection's life; on spans and logs only.

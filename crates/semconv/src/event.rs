@@ -27,6 +27,10 @@ macro_rules! events {
 }
 
 events! {
+Standard {
+    /// A request ended by a panic or by an error of its service; in the context of its span.
+    HTTP_SERVER_REQUEST_EXCEPTION = "http.server.request.exception";
+}
 Own {
     /// What the telemetry understood of its configuration, or why it is off.
     CAMPANILE_TELEMETRY_CONFIG = "campanile.telemetry.config";

@@ -51,10 +51,30 @@ pub const HTTP_SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
+/// The boundaries of body sizes, in bytes: powers of four from 64 B to 64 MiB.
+pub const BODY_BYTES: &[f64] = &[
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
 /// The boundaries of a WebSocket connection's life, in seconds.
 pub const CONNECTION_SECONDS: &[f64] = &[
     0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0,
     86400.0,
+];
+
+/// The boundaries of a message's age, in seconds.
+pub const AGE_SECONDS: &[f64] = &[
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
 
 macro_rules! metrics {
@@ -90,8 +110,105 @@ Standard {
     HTTP_SERVER_ACTIVE_REQUESTS = "http.server.active_requests", UpDownCounter, "{request}", [
         a::HTTP_REQUEST_METHOD, a::URL_SCHEME,
     ];
+    /// Payload bytes of the request body, as counted; opt-in.
+    HTTP_SERVER_REQUEST_BODY_SIZE = "http.server.request.body.size", Histogram, "By", BODY_BYTES, [
+        a::HTTP_REQUEST_METHOD, a::URL_SCHEME, a::ERROR_TYPE, a::HTTP_RESPONSE_STATUS_CODE, a::HTTP_ROUTE,
+        a::NETWORK_PROTOCOL_VERSION, a::CAMPANILE_DOMAIN,
+    ];
+    /// Payload bytes of the response body, as counted; opt-in.
+    HTTP_SERVER_RESPONSE_BODY_SIZE = "http.server.response.body.size", Histogram, "By", BODY_BYTES, [
+        a::HTTP_REQUEST_METHOD, a::URL_SCHEME, a::ERROR_TYPE, a::HTTP_RESPONSE_STATUS_CODE, a::HTTP_ROUTE,
+        a::NETWORK_PROTOCOL_VERSION, a::CAMPANILE_DOMAIN,
+    ];
+    /// Duration of an outgoing HTTP request, one for each attempt, to the head of its response.
+    HTTP_CLIENT_REQUEST_DURATION = "http.client.request.duration", Histogram, "s", HTTP_SECONDS, [
+        a::HTTP_REQUEST_METHOD, a::SERVER_ADDRESS, a::SERVER_PORT, a::ERROR_TYPE, a::HTTP_RESPONSE_STATUS_CODE,
+        a::NETWORK_PROTOCOL_VERSION,
+    ];
+    /// Outgoing HTTP requests whose response head has not come yet; opt-in.
+    HTTP_CLIENT_ACTIVE_REQUESTS = "http.client.active_requests", UpDownCounter, "{request}", [
+        a::HTTP_REQUEST_METHOD, a::SERVER_ADDRESS, a::SERVER_PORT,
+    ];
+    /// Payload bytes of the request body, where they are known at its head; opt-in.
+    HTTP_CLIENT_REQUEST_BODY_SIZE = "http.client.request.body.size", Histogram, "By", BODY_BYTES, [
+        a::HTTP_REQUEST_METHOD, a::SERVER_ADDRESS, a::SERVER_PORT, a::ERROR_TYPE, a::HTTP_RESPONSE_STATUS_CODE,
+        a::NETWORK_PROTOCOL_VERSION,
+    ];
+    /// Payload bytes of the response body, where they are known at its head; opt-in.
+    HTTP_CLIENT_RESPONSE_BODY_SIZE = "http.client.response.body.size", Histogram, "By", BODY_BYTES, [
+        a::HTTP_REQUEST_METHOD, a::SERVER_ADDRESS, a::SERVER_PORT, a::ERROR_TYPE, a::HTTP_RESPONSE_STATUS_CODE,
+        a::NETWORK_PROTOCOL_VERSION,
+    ];
+    /// Spans whose export ended: acknowledged, or lost as `error.type` says.
+    OTEL_SDK_EXPORTER_SPAN_EXPORTED = "otel.sdk.exporter.span.exported", Counter, "{span}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE, a::ERROR_TYPE,
+        a::SERVER_ADDRESS, a::SERVER_PORT,
+    ];
+    /// Spans sent and not yet answered.
+    OTEL_SDK_EXPORTER_SPAN_INFLIGHT = "otel.sdk.exporter.span.inflight", UpDownCounter, "{span}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE,
+        a::SERVER_ADDRESS, a::SERVER_PORT,
+    ];
+    /// Log records whose export ended: acknowledged, or lost as `error.type` says.
+    OTEL_SDK_EXPORTER_LOG_EXPORTED = "otel.sdk.exporter.log.exported", Counter, "{log_record}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE, a::ERROR_TYPE,
+        a::SERVER_ADDRESS, a::SERVER_PORT,
+    ];
+    /// Log records sent and not yet answered.
+    OTEL_SDK_EXPORTER_LOG_INFLIGHT = "otel.sdk.exporter.log.inflight", UpDownCounter, "{log_record}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE,
+        a::SERVER_ADDRESS, a::SERVER_PORT,
+    ];
+    /// Metric points whose export ended: acknowledged, or lost as `error.type` says.
+    OTEL_SDK_EXPORTER_METRIC_DATA_POINT_EXPORTED = "otel.sdk.exporter.metric_data_point.exported", Counter, "{data_point}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE, a::ERROR_TYPE,
+        a::SERVER_ADDRESS, a::SERVER_PORT,
+    ];
+    /// Metric points sent and not yet answered.
+    OTEL_SDK_EXPORTER_METRIC_DATA_POINT_INFLIGHT = "otel.sdk.exporter.metric_data_point.inflight", UpDownCounter, "{data_point}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE,
+        a::SERVER_ADDRESS, a::SERVER_PORT,
+    ];
+    /// Spans that left the queue, or found no room in it, as `error.type` says.
+    OTEL_SDK_PROCESSOR_SPAN_PROCESSED = "otel.sdk.processor.span.processed", Counter, "{span}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE, a::ERROR_TYPE,
+    ];
+    /// Spans the queue holds at most.
+    OTEL_SDK_PROCESSOR_SPAN_QUEUE_CAPACITY = "otel.sdk.processor.span.queue.capacity", UpDownCounter, "{span}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE,
+    ];
+    /// Spans in the queue.
+    OTEL_SDK_PROCESSOR_SPAN_QUEUE_SIZE = "otel.sdk.processor.span.queue.size", UpDownCounter, "{span}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE,
+    ];
+    /// Log records that left the queue, or found no room in it, as `error.type` says.
+    OTEL_SDK_PROCESSOR_LOG_PROCESSED = "otel.sdk.processor.log.processed", Counter, "{log_record}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE, a::ERROR_TYPE,
+    ];
+    /// Log records the queue holds at most.
+    OTEL_SDK_PROCESSOR_LOG_QUEUE_CAPACITY = "otel.sdk.processor.log.queue.capacity", UpDownCounter, "{log_record}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE,
+    ];
+    /// Log records in the queue.
+    OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE = "otel.sdk.processor.log.queue.size", UpDownCounter, "{log_record}", [
+        a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE,
+    ];
 }
 Own {
+    /// Baggage members that were malformed or past the limits.
+    CAMPANILE_BAGGAGE_DROPS = "campanile.baggage.drops", Counter, "{member}", [];
+    /// Measurements that were folded into the overflow set, because an instrument had reached its cap.
+    CAMPANILE_CARDINALITY_OVERFLOWS = "campanile.cardinality.overflows", Counter, "{measurement}", [
+        a::CAMPANILE_INSTRUMENT_NAME,
+    ];
+    /// Traces that entered this process, by the decision on them; and entry spans that were kept late.
+    CAMPANILE_SAMPLING_DECISIONS = "campanile.sampling.decisions", Counter, "{decision}", [
+        a::CAMPANILE_SAMPLING_REASON, a::CAMPANILE_SAMPLING_RESULT,
+    ];
+    /// The share of new traces that is kept where no rule says otherwise.
+    CAMPANILE_SAMPLING_RATIO = "campanile.sampling.ratio", Gauge, "1", [];
+    /// Session spans that were left out because a storm had emptied the token bucket.
+    CAMPANILE_SPAN_SUPPRESSIONS = "campanile.span.suppressions", Counter, "{span}", [];
     /// WebSocket connections that are open.
     WEBSOCKET_CONNECTION_ACTIVE = "websocket.connection.active", UpDownCounter, "{connection}", [
         a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE,
@@ -111,6 +228,54 @@ Own {
     /// Payload bytes of WebSocket messages.
     WEBSOCKET_IO = "websocket.io", Counter, "By", [
         a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_MESSAGE_DIRECTION,
+    ];
+    /// Time from the first sight of an upgrade request to its session, or to its failure.
+    WEBSOCKET_HANDSHAKE_DURATION = "websocket.handshake.duration", Histogram, "s", HTTP_SECONDS, [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::ERROR_TYPE,
+    ];
+    /// Round trip of a heartbeat ping.
+    WEBSOCKET_HEARTBEAT_DURATION = "websocket.heartbeat.duration", Histogram, "s", AGE_SECONDS, [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE,
+    ];
+    /// Heartbeat intervals that passed without a byte from the peer after a ping.
+    WEBSOCKET_HEARTBEAT_TIMEOUTS = "websocket.heartbeat.timeouts", Counter, "{timeout}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE,
+    ];
+    /// Time from the first message written to the socket having taken all that was written.
+    WEBSOCKET_FLUSH_DURATION = "websocket.flush.duration", Histogram, "s", AGE_SECONDS, [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE,
+    ];
+    /// Messages that wait in outboxes.
+    WEBSOCKET_QUEUE_LENGTH = "websocket.queue.length", UpDownCounter, "{message}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE,
+    ];
+    /// Payload bytes that wait in outboxes.
+    WEBSOCKET_QUEUE_SIZE = "websocket.queue.size", UpDownCounter, "By", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE,
+    ];
+    /// Age of a message at a stage of its delivery.
+    WEBSOCKET_DELIVERY_AGE = "websocket.delivery.age", Histogram, "s", AGE_SECONDS, [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_DELIVERY_STAGE, a::WEBSOCKET_MESSAGE_CLASS,
+    ];
+    /// Messages accepted for delivery.
+    WEBSOCKET_DELIVERY_ACCEPTED = "websocket.delivery.accepted", Counter, "{message}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_MESSAGE_CLASS,
+    ];
+    /// Messages whose outcome is decided.
+    WEBSOCKET_DELIVERY_MESSAGES = "websocket.delivery.messages", Counter, "{message}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_MESSAGE_CLASS, a::WEBSOCKET_DELIVERY_OUTCOME,
+    ];
+    /// Messages whose outcome is not decided yet.
+    WEBSOCKET_DELIVERY_PENDING = "websocket.delivery.pending", UpDownCounter, "{message}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_MESSAGE_CLASS,
+    ];
+    /// Age of the oldest message of the process that has not reached a stage.
+    WEBSOCKET_DELIVERY_OLDEST_AGE = "websocket.delivery.oldest_age", Gauge, "s", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_DELIVERY_STAGE,
+    ];
+    /// Ages that a clock made negative, and steps of the wall clock.
+    WEBSOCKET_DELIVERY_CLOCK_ANOMALIES = "websocket.delivery.clock_anomalies", Counter, "{anomaly}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_CLOCK_SOURCE,
     ];
 }
 }

@@ -24,8 +24,16 @@ macro_rules! spans {
 }
 
 spans! {
+    /// A stored message was handed to every live connection.
+    CHAT_FAN_OUT = "chat.fan_out";
+    /// A message was checked and written to the database.
+    CHAT_STORE_MESSAGE = "chat.store_message";
+    /// A query had to wait for a connection of the pool.
+    DB_POOL_ACQUIRE = "db.pool.acquire";
     /// A WebSocket connection was established; linked to its upgrade request.
     WEBSOCKET_CONNECT = "websocket.connect";
     /// A WebSocket connection ended; linked to its connect span and its upgrade request.
     WEBSOCKET_DISCONNECT = "websocket.disconnect";
+    /// Messages to a WebSocket peer waited far too long; linked to its connect span.
+    WEBSOCKET_STALL = "websocket.stall";
 }

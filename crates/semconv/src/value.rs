@@ -15,6 +15,11 @@ pub const OWN_OTHER: &str = "_other";
 /// Values of `network.protocol.version` for HTTP.
 pub const PROTOCOL_VERSIONS: &[&str] = &["0.9", "1.0", "1.1", "2", "3"];
 
+/// Values of `error.type` of an outgoing request that got no response; with one, its status code.
+pub const HTTP_CLIENT_FAULTS: &[&str] = &[
+    "timeout", "dns", "connect", "tls", "closed", "protocol", "panic", OTHER,
+];
+
 /// Values of `campanile.outcome`.
 pub const OUTCOMES: &[&str] = &[
     "completed",
@@ -28,6 +33,12 @@ pub const OUTCOMES: &[&str] = &[
 
 /// Values of `campanile.phase`.
 pub const PHASES: &[&str] = &["head", "body"];
+
+/// Values of `campanile.sampling.reason`.
+pub const SAMPLING_REASONS: &[&str] = &["parent", "ratio", "rule", "failure", "slow"];
+
+/// Values of `campanile.sampling.result`.
+pub const SAMPLING_RESULTS: &[&str] = &["sampled", "dropped", "kept"];
 
 /// Values of `websocket.role`.
 pub const WEBSOCKET_ROLES: &[&str] = &["server", "client"];
@@ -94,6 +105,32 @@ pub const WEBSOCKET_END_ERRORS: &[&str] = &[
 
 /// Values of `websocket.close.initiator`.
 pub const WEBSOCKET_CLOSE_INITIATORS: &[&str] = &["local", "peer"];
+
+/// Values of `websocket.delivery.stage`.
+pub const WEBSOCKET_DELIVERY_STAGES: &[&str] = &["origin", "flush", "receipt", "app_ack"];
+
+/// Values of `websocket.delivery.outcome`.
+pub const WEBSOCKET_DELIVERY_OUTCOMES: &[&str] = &[
+    "on_time",
+    "late",
+    "expired",
+    "dropped",
+    "lost",
+    "superseded",
+];
+
+/// Values of `websocket.clock.source`.
+pub const WEBSOCKET_CLOCK_SOURCES: &[&str] = &["node", "client", "step"];
+
+/// Values of `error.type` on `websocket.handshake.duration`.
+pub const WEBSOCKET_HANDSHAKE_ERRORS: &[&str] = &[
+    "rejected",
+    "rejected_auth",
+    "rejected_limit",
+    "bad_request",
+    "upgrade_failed",
+    "hello_timeout",
+];
 
 /// Values of `websocket.message.direction`.
 pub const WEBSOCKET_DIRECTIONS: &[&str] = &["receive", "transmit"];
