@@ -1,12 +1,16 @@
 //! From settings to running telemetry.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use campanile_logs::Sink;
 
-use crate::{ConfigError, InstallError, Telemetry};
+use crate::config::Config;
+use crate::telemetry::DROP_DEADLINE;
+use crate::{ConfigError, InstallError, Sampling, Telemetry};
 
 /// Reads a variable of the environment.
 pub(crate) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -16,9 +20,11 @@ pub(crate) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
 pub struct Builder {
     pub(crate) service: String,
     pub(crate) version: Option<String>,
-    pub(crate) default_endpoint: Option<String>,
+    pub(crate) defaults: BTreeMap<String, String>,
+    pub(crate) sampling: Sampling,
     pub(crate) environment: Environment,
     pub(crate) lines: Sink,
+    pub(crate) drop_deadline: Duration,
 }
 
 impl Builder {
@@ -26,9 +32,11 @@ impl Builder {
         Self {
             service: service.to_owned(),
             version: None,
-            default_endpoint: None,
+            defaults: BTreeMap::new(),
+            sampling: Sampling::default(),
             environment: Arc::new(|name| std::env::var(name).ok()),
             lines: Sink::stderr(),
+            drop_deadline: DROP_DEADLINE,
         }
     }
 
@@ -40,8 +48,30 @@ impl Builder {
 
     /// Sets where to export when `OTEL_EXPORTER_OTLP_ENDPOINT` is not set (default
     /// `http://localhost:4317`).
-    pub fn default_endpoint(mut self, url: impl Into<String>) -> Self {
-        self.default_endpoint = Some(url.into());
+    pub fn default_endpoint(self, url: impl Into<String>) -> Self {
+        self.setting("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+    }
+
+    /// Says in code what a variable would say: any of those in the guide's table.
+    ///
+    /// The environment wins, so that an operator can correct a binary.
+    ///
+    /// ```
+    /// use campanile_telemetry::Telemetry;
+    ///
+    /// let builder = Telemetry::from_env("chat-api")
+    ///     .setting("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    ///     .setting("OTEL_METRIC_EXPORT_INTERVAL", "5000");
+    /// # let _ = builder;
+    /// ```
+    pub fn setting(mut self, variable: impl Into<String>, value: impl Into<String>) -> Self {
+        self.defaults.insert(variable.into(), value.into());
+        self
+    }
+
+    /// Says which traces are kept (default: the caller's decision, else all but health checks).
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        self.sampling = sampling;
         self
     }
 
@@ -60,12 +90,20 @@ impl Builder {
         self
     }
 
+    /// How long the drop of the last [`Telemetry`] may take when nobody called
+    /// [`shutdown`](Telemetry::shutdown) (default 5 s).
+    pub fn drop_deadline(mut self, deadline: Duration) -> Self {
+        self.drop_deadline = deadline;
+        self
+    }
+
     /// Says what was understood, secrets masked.
     ///
     /// # Errors
-    /// When a variable cannot be obeyed; telemetry would then be switched off.
+    /// When a variable cannot be obeyed. Some switch telemetry off, the others fall back to their
+    /// default; this tells them all.
     pub fn check(&self) -> Result<String, ConfigError> {
-        Ok(format!("service {}", self.service))
+        Config::read(self).check()
     }
 
     /// Starts without touching any global: for tests, and for several pipelines in one process.

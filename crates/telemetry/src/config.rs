@@ -7,8 +7,6 @@
 mod destination;
 mod limits;
 mod resource;
-#[cfg(test)]
-mod tests;
 mod variables;
 
 use std::fmt::Write;
@@ -19,8 +17,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::SpanLimits;
 
-use self::destination::exporter;
 pub(crate) use self::destination::Exporter;
+use self::destination::exporter;
 pub(crate) use self::limits::ValueLimits;
 use self::variables::Variables;
 use crate::builder::Builder;
@@ -199,7 +197,9 @@ impl SignalConfig {
 }
 
 fn signal_config(variables: &Variables<'_>, signal: Signal) -> SignalConfig {
-    let memory: usize = variables.number("CAMPANILE_TELEMETRY_MEMORY").unwrap_or(MEMORY);
+    let memory: usize = variables
+        .number("CAMPANILE_TELEMETRY_MEMORY")
+        .unwrap_or(MEMORY);
     let (prefix, share) = match signal {
         Signal::Traces => (Some("OTEL_BSP"), memory / 2),
         Signal::Logs => (Some("OTEL_BLRP"), memory / 4),
@@ -208,7 +208,9 @@ fn signal_config(variables: &Variables<'_>, signal: Signal) -> SignalConfig {
     let name = |rest: &str| prefix.map(|prefix| format!("{prefix}_{rest}"));
     let number = |rest| name(rest).and_then(|name| variables.number::<u64>(&name));
     let items = number("MAX_QUEUE_SIZE").unwrap_or(QUEUE).max(1);
-    let batch = number("MAX_EXPORT_BATCH_SIZE").unwrap_or(512).clamp(1, items);
+    let batch = number("MAX_EXPORT_BATCH_SIZE")
+        .unwrap_or(512)
+        .clamp(1, items);
     let delay = name("SCHEDULE_DELAY").and_then(|name| variables.millis(&name));
     let defaults = Backoff::default();
     let retry = |rest: &str| variables.millis(&format!("CAMPANILE_TELEMETRY_RETRY_{rest}"));
@@ -289,7 +291,9 @@ fn temporality(variables: &Variables<'_>) -> Temporality {
 
 fn propagators(variables: &Variables<'_>) -> Vec<Propagator> {
     let name = "OTEL_PROPAGATORS";
-    let value = variables.get(name).unwrap_or_else(|| "tracecontext,baggage".into());
+    let value = variables
+        .get(name)
+        .unwrap_or_else(|| "tracecontext,baggage".into());
     let mut propagators = Vec::new();
     for word in value.split(',').map(str::trim) {
         match word {

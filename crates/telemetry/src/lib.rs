@@ -18,11 +18,15 @@
 //! # }
 //! ```
 
+mod assemble;
 mod builder;
+mod config;
 mod error;
 mod lifecycle;
+mod own_metrics;
 mod pipeline;
 mod report;
+mod sampling;
 mod sdk;
 mod signal;
 mod status;
@@ -34,6 +38,7 @@ pub use builder::Builder;
 pub use error::{ConfigError, InstallError};
 pub use pipeline::Loss;
 pub use report::Report;
+pub use sampling::Sampling;
 pub use signal::Signal;
 pub use status::{SignalStatus, Status};
 pub use telemetry::Telemetry;

@@ -6,6 +6,7 @@
 //! Producers push into a [`Lane`]; a driver for each signal carries on from there. A producer that
 //! encodes for itself pushes finished OTLP requests with their number of items.
 
+mod cut;
 mod driver;
 mod encode;
 mod gate;
@@ -34,7 +35,8 @@ pub(crate) use self::ledger::Ledger;
 pub use self::ledger::Loss;
 pub(crate) use self::notice::Notices;
 use crate::Signal;
-use crate::transport::Destination;
+use crate::config::ValueLimits;
+use crate::transport::Outlet;
 
 /// What one signal needs.
 #[derive(Clone, Debug)]
@@ -42,15 +44,14 @@ pub(crate) struct Route {
     pub(crate) signal: Signal,
     pub(crate) bounds: Bounds,
     pub(crate) pace: Pace,
-    pub(crate) destination: Destination,
-    /// Whether HTTP may be tried when gRPC was never understood.
-    pub(crate) may_fall_back: bool,
+    pub(crate) outlet: Outlet,
 }
 
 /// The running pipeline.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     lanes: Vec<Arc<Lane>>,
+    outlets: Vec<(Signal, Outlet)>,
     commands: Vec<mpsc::UnboundedSender<Command>>,
     runtime: Handle,
     /// Ends the thread when it is used or dropped.
@@ -62,6 +63,7 @@ impl Pipeline {
     pub(crate) fn start(
         routes: Vec<Route>,
         resource: &Resource,
+        limits: ValueLimits,
         notices: &Arc<Notices>,
     ) -> io::Result<Self> {
         let runtime = Builder::new_current_thread()
@@ -69,20 +71,21 @@ impl Pipeline {
             .thread_name("campanile-export-blocking")
             .on_thread_start(silence)
             .build()?;
-        let encoder = Arc::new(Encoder::new(resource));
+        let encoder = Arc::new(Encoder::new(resource, limits));
         let mut lanes = Vec::new();
         let mut commands = Vec::new();
+        let mut outlets = Vec::new();
         let guard = runtime.enter();
         for route in routes {
             let lane = Arc::new(Lane::new(route.signal, route.bounds));
-            let fallback =
-                driver::fallback(route.signal, &route.destination).filter(|_| route.may_fall_back);
+            let fallback = driver::fallback(route.signal, &route.outlet);
+            outlets.push((route.signal, route.outlet.clone()));
             let driver = Driver::new(
                 lane.clone(),
                 route.pace,
                 encoder.clone(),
                 notices.clone(),
-                route.destination,
+                route.outlet,
                 fallback,
             );
             let (sender, receiver) = mpsc::unbounded_channel();
@@ -99,6 +102,7 @@ impl Pipeline {
             .spawn(move || run(runtime, stopped))?;
         Ok(Self {
             lanes,
+            outlets,
             commands,
             runtime: handle,
             stop: Mutex::new(Some(stop)),
@@ -108,6 +112,11 @@ impl Pipeline {
     /// The way in for a signal; none when it is not exported.
     pub(crate) fn lane(&self, signal: Signal) -> Option<&Arc<Lane>> {
         self.lanes.iter().find(|lane| lane.signal == signal)
+    }
+
+    /// Where each signal was configured to go.
+    pub(crate) fn routes(&self) -> &[(Signal, Outlet)] {
+        &self.outlets
     }
 
     pub(crate) fn lanes(&self) -> &[Arc<Lane>] {

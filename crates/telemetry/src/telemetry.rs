@@ -5,29 +5,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use campanile_logs::{Lines, Sink};
+use campanile_logs::Sink;
 use campanile_recorder::{Handle, Source, Stock};
+use campanile_semconv::event;
 use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
+use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider, Temporality};
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Dispatch;
-use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
-use tracing_subscriber::layer::SubscriberExt;
 
+use crate::assemble::{self, Providers};
 use crate::builder::Builder;
+use crate::config::{Config, Propagator};
 use crate::lifecycle::{self, Goal};
-use crate::pipeline::{Backoff, Bounds, Notices, Pace, Pipeline, Route};
-use crate::transport::{Compression, Destination, Endpoint, Protocol, Tls};
-use crate::{Report, Signal, Status, sdk, stop};
+use crate::pipeline::{Notices, Pipeline};
+use crate::{Report, Status, stop};
 
 /// How long a drop without a shutdown may take.
-const DROP_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const DROP_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Running telemetry. Clones are the same one.
 ///
@@ -37,13 +34,15 @@ const DROP_DEADLINE: Duration = Duration::from_secs(5);
 pub struct Telemetry(Arc<Inner>);
 
 struct Inner {
-    tracers: SdkTracerProvider,
-    meters: SdkMeterProvider,
+    providers: Providers,
+    propagators: Vec<Propagator>,
     recorder: Handle,
     subscriber: Dispatch,
     pipeline: Option<Arc<Pipeline>>,
     off: Option<String>,
+    installed: AtomicBool,
     ended: AtomicBool,
+    drop_deadline: Duration,
 }
 
 impl Telemetry {
@@ -60,122 +59,59 @@ impl Telemetry {
         Builder::new("test")
             .environment(|_| None)
             .default_endpoint(endpoint.as_ref())
+            .setting("OTEL_BSP_SCHEDULE_DELAY", "20")
+            .setting("OTEL_BLRP_SCHEDULE_DELAY", "20")
             .lines(Sink::nowhere())
+            .drop_deadline(Duration::from_millis(500))
             .build()
     }
 
     pub(crate) fn start(builder: &Builder) -> Self {
-        let resource = Resource::builder()
-            .with_service_name(builder.service.clone())
-            .build();
-        let voice = Dispatch::new(
-            tracing_subscriber::registry()
-                .with(Lines::new(&builder.service, builder.lines.clone())),
-        );
-        let notices = Arc::new(Notices::new(voice));
-        let endpoint = (builder.environment)("OTEL_EXPORTER_OTLP_ENDPOINT")
-            .or_else(|| builder.default_endpoint.clone())
-            .unwrap_or_else(|| "http://localhost:4317".into());
-        let (pipeline, off) = match Endpoint::parse(&endpoint) {
-            Ok(endpoint) => {
-                let destination = Destination {
-                    protocol: Protocol::Grpc,
-                    endpoint,
-                    headers: http::HeaderMap::new(),
-                    compression: Compression::None,
-                    timeout: Duration::from_secs(10),
-                    tls: Tls::default(),
-                };
-                let routes = Signal::ALL
-                    .into_iter()
-                    .map(|signal| Route {
-                        signal,
-                        bounds: Bounds {
-                            items: 65_536,
-                            bytes: 32 << 20,
-                            batch: 512,
-                        },
-                        pace: Pace {
-                            delay: Duration::from_millis(500),
-                            max_age: Duration::from_secs(60),
-                            concurrency: 16,
-                            max_request: 3_500_000,
-                            backoff: Backoff::default(),
-                        },
-                        destination: destination.clone(),
-                        may_fall_back: true,
-                    })
-                    .collect();
-                match Pipeline::start(routes, &resource, &notices) {
-                    Ok(pipeline) => (Some(Arc::new(pipeline)), None),
-                    Err(error) => (None, Some(error.to_string())),
-                }
-            }
-            Err(problem) => (None, Some(problem)),
-        };
-        let mut tracers = SdkTracerProvider::builder().with_resource(resource.clone());
-        let mut meters = SdkMeterProvider::builder().with_resource(resource.clone());
-        let mut loggers = SdkLoggerProvider::builder().with_resource(resource);
-        if let Some(pipeline) = &pipeline {
-            if let Some(lane) = pipeline.lane(Signal::Traces) {
-                tracers = tracers.with_span_processor(sdk::Spans(lane.clone()));
-            }
-            if let Some(lane) = pipeline.lane(Signal::Logs) {
-                loggers = loggers.with_log_processor(sdk::Logs(lane.clone()));
-            }
-            if let Some(lane) = pipeline.lane(Signal::Metrics) {
-                let exporter = sdk::Metrics {
-                    lane: lane.clone(),
-                    temporality: Temporality::Cumulative,
-                };
-                meters = meters.with_reader(
-                    PeriodicReader::builder(exporter)
-                        .with_interval(Duration::from_secs(15))
-                        .build(),
-                );
+        let config = Config::read(builder);
+        let notices = Arc::new(Notices::new(assemble::voice(&config, &builder.lines)));
+        let mut off = config.off();
+        let mut pipeline = None;
+        if off.is_none() {
+            match assemble::pipeline(&config, &notices) {
+                Ok(started) => pipeline = started,
+                Err(error) => off = Some(format!("the export thread does not start: {error}")),
             }
         }
-        let (tracers, meters, loggers) = (tracers.build(), meters.build(), loggers.build());
+        let providers = assemble::providers(&config, pipeline.as_deref());
+        let subscriber =
+            assemble::subscriber(&config, &builder.lines, &providers, pipeline.as_deref());
         let scope = Stock::<SdkTracer>::scope();
         let recorder = Handle::new(Stock::new(
-            tracers.tracer_with_scope(scope.clone()),
-            meters.meter_with_scope(scope),
+            providers.tracers.tracer_with_scope(scope.clone()),
+            providers.meters.meter_with_scope(scope),
         ));
-        let subscriber = Dispatch::new(
-            tracing_subscriber::registry()
-                .with(
-                    EnvFilter::try_new((builder.environment)("RUST_LOG").unwrap_or_else(|| "info".into()))
-                        .unwrap_or_else(|_| EnvFilter::new("info")),
-                )
-                .with(Lines::new(&builder.service, builder.lines.clone()))
-                .with(
-                    tracing_opentelemetry::layer()
-                        .with_tracer(tracers.tracer("tracing"))
-                        .with_location(false)
-                        .with_threads(false)
-                        .with_target(false)
-                        .with_tracked_inactivity(false)
-                        .with_filter(filter_fn(|metadata| !is_transport(metadata.target()))),
-                )
-                .with(
-                    OpenTelemetryTracingBridge::new(&loggers)
-                        .with_filter(filter_fn(|metadata| !is_transport(metadata.target()))),
-                ),
-        );
+        announce(&notices, &config, off.as_deref());
         Self(Arc::new(Inner {
-            tracers,
-            meters,
+            providers,
+            propagators: config.propagators,
             recorder,
             subscriber,
             pipeline,
             off,
+            installed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            drop_deadline: builder.drop_deadline,
         }))
     }
 
+    /// Becomes what libraries find globally.
     pub(crate) fn set_globals(&self) {
-        global::set_tracer_provider(self.0.tracers.clone());
-        global::set_meter_provider(self.0.meters.clone());
+        let mut propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>> = Vec::new();
+        for propagator in &self.0.propagators {
+            propagators.push(match propagator {
+                Propagator::TraceContext => Box::new(TraceContextPropagator::new()),
+                Propagator::Baggage => Box::new(BaggagePropagator::new()),
+            });
+        }
+        global::set_text_map_propagator(TextMapCompositePropagator::new(propagators));
+        global::set_tracer_provider(self.0.providers.tracers.clone());
+        global::set_meter_provider(self.0.providers.meters.clone());
+        self.0.installed.store(true, Ordering::SeqCst);
     }
 
     /// A `tracing` subscriber with the same layers that `install` sets globally, for
@@ -186,12 +122,12 @@ impl Telemetry {
 
     /// A tracer of this pipeline.
     pub fn tracer(&self, name: &'static str) -> SdkTracer {
-        self.0.tracers.tracer(name)
+        self.0.providers.tracers.tracer(name)
     }
 
     /// A meter of this pipeline.
     pub fn meter(&self, name: &'static str) -> opentelemetry::metrics::Meter {
-        self.0.meters.meter(name)
+        self.0.providers.meters.meter(name)
     }
 
     /// The state of export now, exact to the item.
@@ -254,7 +190,12 @@ impl Inner {
             report.ended = true;
             return Err(report);
         }
-        Ok(lifecycle::begin(pipeline, &self.meters, goal, deadline))
+        Ok(lifecycle::begin(
+            pipeline,
+            &self.providers.meters,
+            goal,
+            deadline,
+        ))
     }
 
     async fn finish(&self, goal: Goal, deadline: Duration) -> Report {
@@ -283,27 +224,29 @@ impl Inner {
 impl Drop for Inner {
     fn drop(&mut self) {
         if !*self.ended.get_mut() {
-            let _ = self.finish_blocking(Goal::Shutdown, DROP_DEADLINE);
+            let _ = self.finish_blocking(Goal::Shutdown, self.drop_deadline);
         }
     }
 }
 
-/// Targets of the crates that carry the export itself: what they say must not be exported.
-fn is_transport(target: &str) -> bool {
-    const CRATES: [&str; 10] = [
-        "campanile",
-        "h2",
-        "hyper",
-        "hyper_util",
-        "opentelemetry",
-        "opentelemetry_sdk",
-        "reqwest",
-        "rustls",
-        "tonic",
-        "tower",
-    ];
-    let krate = target.split("::").next().unwrap_or(target);
-    CRATES.contains(&krate) || krate.starts_with("opentelemetry-")
+/// Says once what was understood, secrets masked, or why nothing is exported.
+fn announce(notices: &Notices, config: &Config, off: Option<&str>) {
+    let event = event::CAMPANILE_TELEMETRY_CONFIG;
+    notices.say(|| {
+        match off {
+            Some(why) if config.disabled => {
+                tracing::info!(target: "campanile", event, why, "telemetry is off");
+            }
+            Some(why) => tracing::error!(target: "campanile", event, why, "telemetry is off"),
+            None => {
+                let understood = config.describe();
+                tracing::info!(target: "campanile", event, "telemetry: {understood}");
+            }
+        }
+        for note in &config.notes {
+            tracing::warn!(target: "campanile", event, "telemetry: {note}");
+        }
+    });
 }
 
 impl Source for Telemetry {

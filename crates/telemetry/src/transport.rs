@@ -2,9 +2,11 @@
 
 mod body;
 mod client;
+mod console;
 mod endpoint;
 mod grpc;
 mod http;
+mod tls;
 mod verdict;
 
 use std::sync::{Mutex, PoisonError};
@@ -13,9 +15,9 @@ use std::time::Duration;
 use ::http::HeaderMap;
 use bytes::Bytes;
 
-pub(crate) use self::client::Tls;
 use self::client::{Client, connect};
 pub(crate) use self::endpoint::Endpoint;
+pub(crate) use self::tls::Tls;
 pub(crate) use self::verdict::{Failure, Verdict};
 use crate::Signal;
 
@@ -47,56 +49,83 @@ pub(crate) struct Destination {
     pub(crate) tls: Tls,
 }
 
-/// Sends requests of one signal to one destination.
+/// Where a signal goes.
+#[derive(Clone, Debug)]
+pub(crate) enum Outlet {
+    Otlp(Destination),
+    /// Standard output, for people.
+    Console,
+}
+
+/// Sends requests of one signal to one outlet.
 #[derive(Debug)]
 pub(crate) struct Sender {
     signal: Signal,
-    destination: Destination,
-    client: Mutex<Client>,
+    way: Way,
+}
+
+#[derive(Debug)]
+enum Way {
+    Otlp {
+        destination: Box<Destination>,
+        client: Mutex<Client>,
+    },
+    Console,
 }
 
 impl Sender {
-    pub(crate) fn new(signal: Signal, destination: Destination) -> Self {
-        let client = Mutex::new(connect(&destination));
-        Self {
-            signal,
-            destination,
-            client,
-        }
+    pub(crate) fn new(signal: Signal, outlet: Outlet) -> Self {
+        let way = match outlet {
+            Outlet::Otlp(destination) => Way::Otlp {
+                client: Mutex::new(connect(&destination)),
+                destination: Box::new(destination),
+            },
+            Outlet::Console => Way::Console,
+        };
+        Self { signal, way }
     }
 
-    pub(crate) fn destination(&self) -> &Destination {
-        &self.destination
+    /// Where it sends to, for people.
+    pub(crate) fn place(&self) -> String {
+        match &self.way {
+            Way::Otlp { destination, .. } => destination.endpoint.to_string(),
+            Way::Console => "standard output".into(),
+        }
     }
 
     /// Makes one attempt. It ends within the timeout, whatever the other side does.
     pub(crate) async fn send(&self, request: Bytes) -> Verdict {
-        let client = self.client().clone();
+        let (destination, client) = match &self.way {
+            Way::Otlp {
+                destination,
+                client,
+            } => (destination, client),
+            Way::Console => return console::write(self.signal, &request),
+        };
+        let current = lock(client).clone();
         let attempt = async {
-            match self.destination.protocol {
-                Protocol::Grpc => {
-                    grpc::send(&client, self.signal, &self.destination, request).await
-                }
-                Protocol::Http => http::send(&client, &self.destination, request).await,
+            match destination.protocol {
+                Protocol::Grpc => grpc::send(&current, self.signal, destination, request).await,
+                Protocol::Http => http::send(&current, destination, request).await,
             }
         };
-        match tokio::time::timeout(self.destination.timeout, attempt).await {
+        match tokio::time::timeout(destination.timeout, attempt).await {
             Ok(verdict) => verdict,
             Err(_) => {
                 // The connection may be dead without knowing it: the next attempt makes a new one.
-                *self.client() = connect(&self.destination);
-                let waited = self.destination.timeout;
+                *lock(client) = connect(destination);
+                let waited = destination.timeout.as_millis();
                 Verdict::Retry(Failure::new(
                     "timeout",
-                    format!("no answer within {} ms", waited.as_millis()),
+                    format!("no answer within {waited} ms"),
                 ))
             }
         }
     }
+}
 
-    fn client(&self) -> std::sync::MutexGuard<'_, Client> {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(client: &Mutex<Client>) -> std::sync::MutexGuard<'_, Client> {
+    client.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes a body smaller as the destination asks for; the name of the coding when it was.

@@ -14,7 +14,11 @@ const DEADLINE: Duration = Duration::from_secs(10);
 async fn all_three_signals_arrive_and_the_report_says_so() {
     let receiver = Receiver::start().await.unwrap();
     let telemetry = Telemetry::for_test(receiver.grpc_endpoint());
-    telemetry.meter("test").u64_counter("sold").build().add(3, &[]);
+    telemetry
+        .meter("test")
+        .u64_counter("sold")
+        .build()
+        .add(3, &[]);
     tracing::dispatcher::with_default(&telemetry.subscriber(), || {
         telemetry.tracer("test").in_span("work", |context| {
             assert!(context.span().span_context().is_sampled());
@@ -31,7 +35,12 @@ async fn all_three_signals_arrive_and_the_report_says_so() {
     let logs = receiver.logs();
     assert_eq!(logs.len(), 1);
     assert_eq!(logs[0].trace_id, Some(spans[0].trace_id));
-    assert!(receiver.metrics().iter().any(|metric| metric.name() == "sold"));
+    assert!(
+        receiver
+            .metrics()
+            .iter()
+            .any(|metric| metric.name() == "sold")
+    );
 }
 
 #[tokio::test]

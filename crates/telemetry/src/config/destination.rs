@@ -20,7 +20,9 @@ pub(crate) enum Exporter {
 pub(crate) fn exporter(variables: &Variables<'_>, signal: Signal) -> Exporter {
     let name = format!("OTEL_{}_EXPORTER", signal.variable());
     match variables.get(&name).as_deref() {
-        None | Some("otlp") => destination(variables, signal).map_or(Exporter::None, Exporter::Otlp),
+        None | Some("otlp") => {
+            destination(variables, signal).map_or(Exporter::None, Exporter::Otlp)
+        }
         Some("console" | "logging") => Exporter::Console,
         Some("none") => Exporter::None,
         Some(other) => {
@@ -163,7 +165,11 @@ fn processor_timeout(variables: &Variables<'_>, signal: Signal) -> Duration {
 
 fn tls(variables: &Variables<'_>, signal: Signal, endpoint: &Endpoint) -> Option<Tls> {
     let file = |rest| variables.otlp(signal, rest);
-    let files = [file("CERTIFICATE"), file("CLIENT_CERTIFICATE"), file("CLIENT_KEY")];
+    let files = [
+        file("CERTIFICATE"),
+        file("CLIENT_CERTIFICATE"),
+        file("CLIENT_KEY"),
+    ];
     match Tls::load(endpoint, files) {
         Ok(tls) => Some(tls),
         Err(problem) => {

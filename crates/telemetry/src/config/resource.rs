@@ -29,7 +29,9 @@ pub(crate) fn detect(variables: &Variables<'_>, service: &str, version: Option<&
     add(a::PROCESS_EXECUTABLE_NAME, executable());
     add(a::CONTAINER_ID, container_id());
     if variables.get("KUBERNETES_SERVICE_HOST").is_some() {
-        let pod = variables.get("K8S_POD_NAME").or_else(|| variables.get("HOSTNAME"));
+        let pod = variables
+            .get("K8S_POD_NAME")
+            .or_else(|| variables.get("HOSTNAME"));
         let namespace = variables
             .get("K8S_NAMESPACE_NAME")
             .or_else(|| first_line("/var/run/secrets/kubernetes.io/serviceaccount/namespace"));
@@ -41,7 +43,11 @@ pub(crate) fn detect(variables: &Variables<'_>, service: &str, version: Option<&
     }
     if let Some(text) = variables.get("OTEL_RESOURCE_ATTRIBUTES") {
         match pairs(&text) {
-            Ok(pairs) => attributes.extend(pairs.into_iter().map(|(key, value)| KeyValue::new(key, value))),
+            Ok(pairs) => attributes.extend(
+                pairs
+                    .into_iter()
+                    .map(|(key, value)| KeyValue::new(key, value)),
+            ),
             // The specification: on any error discard the whole value.
             Err(problem) => variables.note(format!(
                 "OTEL_RESOURCE_ATTRIBUTES: {problem}: all of it is left out"
@@ -121,7 +127,9 @@ fn id_in_cgroup(text: &str) -> Option<String> {
 }
 
 fn id_in_mounts(text: &str) -> Option<String> {
-    let line = text.lines().find(|line| line.contains("/hostname") && line.contains("containers/"))?;
+    let line = text
+        .lines()
+        .find(|line| line.contains("/hostname") && line.contains("containers/"))?;
     let (_, after) = line.split_once("containers/")?;
     container(after.split('/').next()?)
 }

@@ -19,7 +19,10 @@ pub(crate) struct Variables<'a> {
 }
 
 impl<'a> Variables<'a> {
-    pub(crate) fn new(environment: &'a Environment, defaults: &'a BTreeMap<String, String>) -> Self {
+    pub(crate) fn new(
+        environment: &'a Environment,
+        defaults: &'a BTreeMap<String, String>,
+    ) -> Self {
         Self {
             environment,
             defaults,
@@ -44,7 +47,8 @@ impl<'a> Variables<'a> {
         let own = format!("OTEL_EXPORTER_OTLP_{}_{rest}", signal.variable());
         let all = format!("OTEL_EXPORTER_OTLP_{rest}");
         // A value in the environment wins over a default in code, however specific that is.
-        let from = |name: &String| (self.environment)(name).filter(|value| !value.trim().is_empty());
+        let from =
+            |name: &String| (self.environment)(name).filter(|value| !value.trim().is_empty());
         let names = [own, all];
         let set = names.iter().find(|name| from(name).is_some());
         let name = set.or_else(|| names.iter().find(|name| self.defaults.contains_key(*name)))?;
@@ -76,7 +80,9 @@ impl<'a> Variables<'a> {
         let value = self.get(name)?;
         let number = value.parse().ok();
         if number.is_none() {
-            self.note(format!("{name}=\"{value}\" is not a number in range: its default is used"));
+            self.note(format!(
+                "{name}=\"{value}\" is not a number in range: its default is used"
+            ));
         }
         number
     }
@@ -93,7 +99,9 @@ impl<'a> Variables<'a> {
         };
         let truth = value.eq_ignore_ascii_case("true");
         if !truth && !value.eq_ignore_ascii_case("false") {
-            self.note(format!("{name}=\"{value}\" is neither true nor false: taken as false"));
+            self.note(format!(
+                "{name}=\"{value}\" is neither true nor false: taken as false"
+            ));
         }
         truth
     }
@@ -101,7 +109,9 @@ impl<'a> Variables<'a> {
     /// One of several words, in any case; anything else is noted and counts as unset.
     pub(crate) fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let value = self.get(name)?;
-        let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(&value));
+        let found = words
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(&value));
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             self.note(format!(

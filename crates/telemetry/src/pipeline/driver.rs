@@ -19,7 +19,7 @@ use super::ledger::Loss;
 use super::notice::Notices;
 use super::{weight, wire};
 use crate::Signal;
-use crate::transport::{Destination, Failure, Protocol, Sender, Verdict};
+use crate::transport::{Destination, Failure, Outlet, Protocol, Sender, Verdict};
 
 /// How a signal is carried.
 #[derive(Clone, Debug)]
@@ -92,11 +92,11 @@ impl Driver {
         pace: Pace,
         encoder: Arc<Encoder>,
         notices: Arc<Notices>,
-        destination: Destination,
+        outlet: Outlet,
         fallback: Option<Destination>,
     ) -> Self {
         let gate = Gate::new(pace.backoff.clone(), fastrand::Rng::new());
-        let sender = Arc::new(Sender::new(lane.signal, destination));
+        let sender = Arc::new(Sender::new(lane.signal, outlet));
         Self {
             lane,
             pace,
@@ -272,8 +272,9 @@ impl Driver {
                 self.failing(&failure);
                 self.take_back([batch]);
                 let destination = self.fallback.take();
-                self.probing = destination
-                    .map(|destination| Arc::new(Sender::new(self.lane.signal, destination)));
+                self.probing = destination.map(|destination| {
+                    Arc::new(Sender::new(self.lane.signal, Outlet::Otlp(destination)))
+                });
             }
             // The wrong port, as far as can be told. It is kept: somebody may put it right.
             Verdict::WrongProtocol(failure) if !self.was_ever_delivered() => {
@@ -305,8 +306,7 @@ impl Driver {
     fn delivered(&mut self, batch: &Batch, rejected: u64, message: Option<String>) {
         self.gate.succeeded();
         if let Some(sender) = self.probing.take() {
-            self.notices
-                .fell_back(self.lane.signal, sender.destination());
+            self.notices.fell_back(self.lane.signal, &sender.place());
             self.sender = sender;
         }
         self.fallback = None;
@@ -332,14 +332,12 @@ impl Driver {
     }
 
     fn may_fall_back(&self) -> bool {
-        self.fallback.is_some()
-            && self.sender.destination().protocol == Protocol::Grpc
-            && !self.was_ever_delivered()
+        self.fallback.is_some() && !self.was_ever_delivered()
     }
 
     fn failing(&self, failure: &Failure) {
-        let target = self.probing.as_ref().unwrap_or(&self.sender).destination();
-        let message = format!("{} ({})", failure.message, target.endpoint);
+        let place = self.probing.as_ref().unwrap_or(&self.sender).place();
+        let message = format!("{} ({place})", failure.message);
         self.lane
             .ledger(|ledger| ledger.fail(failure.class, &message));
         self.notices.failing(&self.lane);
@@ -429,7 +427,10 @@ async fn sleep_until(at: Option<Instant>) {
 }
 
 /// Where HTTP would be found if gRPC was meant to be there.
-pub(crate) fn fallback(signal: Signal, destination: &Destination) -> Option<Destination> {
+pub(super) fn fallback(signal: Signal, outlet: &Outlet) -> Option<Destination> {
+    let Outlet::Otlp(destination) = outlet else {
+        return None;
+    };
     (destination.protocol == Protocol::Grpc).then(|| Destination {
         protocol: Protocol::Http,
         endpoint: destination

@@ -13,21 +13,25 @@ use opentelemetry_sdk::logs::LogBatch;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
 
+use super::cut;
 use super::lane::{Finished, Intake, LogItem};
+use crate::config::ValueLimits;
 
 /// Encodes for one resource.
 #[derive(Debug)]
 pub(crate) struct Encoder {
     resource: ResourceAttributesWithSchema,
+    limits: ValueLimits,
 }
 
 /// A request, or the number of items that could not be encoded.
 pub(crate) type Encoded = Result<Finished, u64>;
 
 impl Encoder {
-    pub(crate) fn new(resource: &Resource) -> Self {
+    pub(crate) fn new(resource: &Resource, limits: ValueLimits) -> Self {
         Self {
             resource: resource.into(),
+            limits,
         }
     }
 
@@ -49,14 +53,16 @@ impl Encoder {
     }
 
     fn spans(&self, spans: Vec<SpanData>) -> Vec<u8> {
-        let resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
+        let mut resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
+        cut::spans(&mut resource_spans, &self.limits);
         ExportTraceServiceRequest { resource_spans }.encode_to_vec()
     }
 
     fn logs(&self, logs: &[LogItem]) -> Vec<u8> {
         let references: Vec<_> = logs.iter().map(|(record, scope)| (record, scope)).collect();
-        let resource_logs =
+        let mut resource_logs =
             group_logs_by_resource_and_scope(&LogBatch::new(&references), &self.resource);
+        cut::logs(&mut resource_logs, &self.limits);
         ExportLogsServiceRequest { resource_logs }.encode_to_vec()
     }
 }

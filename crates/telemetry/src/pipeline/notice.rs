@@ -12,7 +12,6 @@ use tracing::Dispatch;
 
 use super::lane::Lane;
 use crate::Signal;
-use crate::transport::Destination;
 
 const EVERY: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -125,8 +124,7 @@ impl Notices {
     }
 
     /// A signal is sent over HTTP from now on, as its endpoint does not speak gRPC.
-    pub(crate) fn fell_back(&self, signal: Signal, destination: &Destination) {
-        let endpoint = destination.endpoint.to_string();
+    pub(crate) fn fell_back(&self, signal: Signal, endpoint: &str) {
         self.say(|| {
             tracing::warn!(
                 target: "campanile",

@@ -7,14 +7,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::body::Chunks;
+use super::tls::{Connector, wrap};
 use super::{Destination, Protocol};
 
 pub(super) type Client = legacy::Client<Connector, Chunks>;
-type Connector = HttpConnector;
-
-/// What TLS needs.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Tls;
 
 /// How long an idle connection is kept.
 const IDLE: Duration = Duration::from_secs(60);
@@ -38,5 +34,5 @@ pub(super) fn connect(destination: &Destination) -> Client {
             .http2_keep_alive_interval(Some(Duration::from_secs(10)))
             .http2_keep_alive_timeout(Duration::from_secs(10));
     }
-    builder.build(tcp)
+    builder.build(wrap(tcp, destination))
 }

@@ -1,0 +1,197 @@
+//! Puts the parts together: pipeline, providers, subscriber.
+
+use std::io;
+use std::sync::Arc;
+
+use campanile_logs::{Lines, Sink};
+use campanile_semconv::SCHEMA_URL;
+use opentelemetry::InstrumentationScope;
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+use opentelemetry_sdk::metrics::{
+    Aggregation, Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream,
+};
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::{Dispatch, Metadata};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::config::{Config, Exporter};
+use crate::pipeline::{Notices, Pipeline, Route};
+use crate::sampling::Sampler;
+use crate::transport::Outlet;
+use crate::{Signal, own_metrics, sdk};
+
+/// The three providers of the SDK.
+pub(crate) struct Providers {
+    pub(crate) tracers: SdkTracerProvider,
+    pub(crate) meters: SdkMeterProvider,
+    pub(crate) loggers: SdkLoggerProvider,
+}
+
+/// Starts the pipeline that the configuration asks for; none when nothing is to be exported.
+pub(crate) fn pipeline(
+    config: &Config,
+    notices: &Arc<Notices>,
+) -> io::Result<Option<Arc<Pipeline>>> {
+    let mut routes = Vec::new();
+    for signal in &config.signals {
+        let outlet = match &signal.exporter {
+            Exporter::Otlp(destination) => Outlet::Otlp(destination.clone()),
+            Exporter::Console => Outlet::Console,
+            Exporter::None => continue,
+        };
+        routes.push(Route {
+            signal: signal.signal,
+            bounds: signal.bounds.clone(),
+            pace: signal.pace.clone(),
+            outlet,
+        });
+    }
+    if routes.is_empty() {
+        return Ok(None);
+    }
+    let pipeline = Pipeline::start(routes, &config.resource, config.value_limits, notices)?;
+    Ok(Some(Arc::new(pipeline)))
+}
+
+/// Builds the providers; what has no lane in the pipeline records nothing.
+pub(crate) fn providers(config: &Config, pipeline: Option<&Pipeline>) -> Providers {
+    let resource = &config.resource;
+    let lane = |signal| pipeline.and_then(|pipeline| pipeline.lane(signal)).cloned();
+    let sampler = Sampler::new(config.sampling.clone());
+
+    let mut meters = SdkMeterProvider::builder().with_resource(resource.clone());
+    if let Some(lane) = lane(Signal::Metrics) {
+        let exporter = sdk::Metrics {
+            lane,
+            temporality: config.temporality,
+        };
+        let reader = PeriodicReader::builder(exporter).with_interval(config.metric_interval);
+        meters = meters.with_reader(reader.build());
+    }
+    if config.exponential_histograms {
+        meters = meters.with_view(exponential);
+    }
+    let meters = meters.build();
+    let own = own_meter(&meters);
+    for route in pipeline.map(Pipeline::routes).unwrap_or_default() {
+        if let Some(lane) = lane(route.0) {
+            own_metrics::observe(&own, &lane, &route.1);
+        }
+    }
+
+    let mut tracers = SdkTracerProvider::builder()
+        .with_resource(resource.clone())
+        .with_span_limits(config.span_limits);
+    match lane(Signal::Traces) {
+        Some(lane) => {
+            own_metrics::observe_sampler(&own, &sampler);
+            tracers = tracers
+                .with_sampler(sampler.clone())
+                .with_span_processor(sdk::Spans { lane, sampler });
+        }
+        // Ids for the log lines are made all the same; nothing is recorded.
+        None => tracers = tracers.with_sampler(opentelemetry_sdk::trace::Sampler::AlwaysOff),
+    }
+
+    let mut loggers = SdkLoggerProvider::builder().with_resource(resource.clone());
+    if let Some(lane) = lane(Signal::Logs) {
+        loggers = loggers.with_log_processor(sdk::Logs(lane));
+    }
+    Providers {
+        tracers: tracers.build(),
+        meters,
+        loggers: loggers.build(),
+    }
+}
+
+/// A view that turns histograms without boundaries of their own into exponential ones.
+fn exponential(instrument: &Instrument) -> Option<Stream> {
+    if instrument.kind() != InstrumentKind::Histogram {
+        return None;
+    }
+    Stream::builder()
+        .with_aggregation(Aggregation::Base2ExponentialHistogram {
+            max_size: 160,
+            max_scale: 20,
+            record_min_max: true,
+        })
+        .build()
+        .ok()
+}
+
+fn own_meter(meters: &SdkMeterProvider) -> Meter {
+    let scope = InstrumentationScope::builder("campanile.telemetry")
+        .with_version(env!("CARGO_PKG_VERSION"))
+        .with_schema_url(SCHEMA_URL)
+        .build();
+    meters.meter_with_scope(scope)
+}
+
+/// The voice of the pipeline itself: lines only, so that it cannot feed itself.
+pub(crate) fn voice(config: &Config, lines: &Sink) -> Dispatch {
+    let lines = Lines::new(&config.service(), lines.clone()).with_filter(config.own_level);
+    Dispatch::new(tracing_subscriber::registry().with(lines))
+}
+
+/// The subscriber with all layers: lines always, spans and records where they are exported.
+pub(crate) fn subscriber(
+    config: &Config,
+    lines: &Sink,
+    providers: &Providers,
+    pipeline: Option<&Pipeline>,
+) -> Dispatch {
+    let exported = |signal| {
+        pipeline
+            .and_then(|pipeline| pipeline.lane(signal))
+            .is_some()
+    };
+    let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let spans = exported(Signal::Traces).then(|| {
+        tracing_opentelemetry::layer()
+            .with_tracer(providers.tracers.tracer("tracing"))
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_level(false)
+            .with_tracked_inactivity(false)
+            .with_filter(filter_fn(is_the_application_s))
+    });
+    let records = exported(Signal::Logs).then(|| {
+        OpenTelemetryTracingBridge::new(&providers.loggers)
+            .with_filter(filter_fn(is_the_application_s))
+    });
+    Dispatch::new(
+        tracing_subscriber::registry()
+            .with(filter)
+            .with(Lines::new(&config.service(), lines.clone()))
+            .with(spans)
+            .with(records),
+    )
+}
+
+/// Whether it may be exported: what the crates that carry the export say must not, whatever the
+/// user's filter lets through, and neither what the pipeline says about itself.
+fn is_the_application_s(metadata: &Metadata<'_>) -> bool {
+    const OTHERS: [&str; 12] = [
+        "campanile",
+        "h2",
+        "hyper",
+        "hyper_rustls",
+        "hyper_util",
+        "opentelemetry",
+        "opentelemetry_sdk",
+        "reqwest",
+        "rustls",
+        "tokio_util",
+        "tonic",
+        "tower",
+    ];
+    let target = metadata.target();
+    let krate = target.split("::").next().unwrap_or(target);
+    !OTHERS.contains(&krate) && !krate.starts_with("opentelemetry-")
+}

@@ -1,0 +1,182 @@
+//! Telemetry about telemetry: `otel.sdk.*` and the sampler's decisions.
+//!
+//! Everything is read from the books when metrics are collected; nothing is counted twice.
+
+use std::sync::Arc;
+
+use campanile_semconv::metric::Metric;
+use campanile_semconv::{attribute as a, metric as m};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Meter;
+
+use crate::Signal;
+use crate::pipeline::{Lane, Ledger, Loss};
+use crate::sampling::Sampler;
+use crate::transport::{Outlet, Protocol};
+
+/// Declares the metrics of one lane.
+pub(crate) fn observe(meter: &Meter, lane: &Arc<Lane>, outlet: &Outlet) {
+    let processor = component(processor_type(lane.signal));
+    let mut exporter = component(exporter_type(lane.signal, outlet));
+    if let Outlet::Otlp(destination) = outlet {
+        let endpoint = &destination.endpoint;
+        exporter.push(KeyValue::new(a::SERVER_ADDRESS, endpoint.host().to_owned()));
+        exporter.push(KeyValue::new(a::SERVER_PORT, i64::from(endpoint.port())));
+    }
+    let (exported, inflight) = match lane.signal {
+        Signal::Traces => (
+            &m::OTEL_SDK_EXPORTER_SPAN_EXPORTED,
+            &m::OTEL_SDK_EXPORTER_SPAN_INFLIGHT,
+        ),
+        Signal::Logs => (
+            &m::OTEL_SDK_EXPORTER_LOG_EXPORTED,
+            &m::OTEL_SDK_EXPORTER_LOG_INFLIGHT,
+        ),
+        Signal::Metrics => (
+            &m::OTEL_SDK_EXPORTER_METRIC_DATA_POINT_EXPORTED,
+            &m::OTEL_SDK_EXPORTER_METRIC_DATA_POINT_INFLIGHT,
+        ),
+    };
+    counter(meter, exported, lane, exporter.clone(), |ledger| {
+        // What found no room never reached the exporter.
+        let mut ends = vec![
+            (None, ledger.delivered),
+            (Some("rejected"), ledger.rejected),
+        ];
+        for loss in [Loss::Expired, Loss::Refused, Loss::TooLarge, Loss::Internal] {
+            ends.push((Some(loss.as_str()), ledger.dropped[loss as usize]));
+        }
+        ends
+    });
+    level(meter, inflight, lane, exporter, |ledger| ledger.in_flight);
+    let (processed, size, capacity) = match lane.signal {
+        Signal::Traces => (
+            &m::OTEL_SDK_PROCESSOR_SPAN_PROCESSED,
+            &m::OTEL_SDK_PROCESSOR_SPAN_QUEUE_SIZE,
+            &m::OTEL_SDK_PROCESSOR_SPAN_QUEUE_CAPACITY,
+        ),
+        Signal::Logs => (
+            &m::OTEL_SDK_PROCESSOR_LOG_PROCESSED,
+            &m::OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE,
+            &m::OTEL_SDK_PROCESSOR_LOG_QUEUE_CAPACITY,
+        ),
+        // Metrics come from a reader: the conventions know no queue for them.
+        Signal::Metrics => return,
+    };
+    counter(meter, processed, lane, processor.clone(), |ledger| {
+        let turned_away = [Loss::QueueFull, Loss::Shutdown]
+            .map(|loss| (Some(loss.as_str()), ledger.dropped[loss as usize]));
+        let away: u64 = turned_away.iter().map(|(_, count)| count).sum();
+        let handed_over = ledger.offered - ledger.queued - away;
+        turned_away
+            .into_iter()
+            .chain([(None, handed_over)])
+            .collect()
+    });
+    level(meter, size, lane, processor.clone(), |ledger| ledger.queued);
+    let items = lane.bounds.items;
+    level(meter, capacity, lane, processor, move |_| items);
+}
+
+/// Declares the metrics of the sampler.
+pub(crate) fn observe_sampler(meter: &Meter, sampler: &Sampler) {
+    let decisions = sampler.decisions().clone();
+    let metric = &m::CAMPANILE_SAMPLING_DECISIONS;
+    meter
+        .u64_observable_counter(metric.name)
+        .with_unit(metric.unit)
+        .with_description(metric.brief)
+        .with_callback(move |observer| {
+            for (reason, result, count) in decisions.all().filter(|(.., count)| *count > 0) {
+                let attributes = [
+                    KeyValue::new(a::CAMPANILE_SAMPLING_REASON, reason),
+                    KeyValue::new(a::CAMPANILE_SAMPLING_RESULT, result),
+                ];
+                observer.observe(count, &attributes);
+            }
+        })
+        .build();
+    let ratio = sampler.ratio();
+    let metric = &m::CAMPANILE_SAMPLING_RATIO;
+    meter
+        .f64_observable_gauge(metric.name)
+        .with_unit(metric.unit)
+        .with_description(metric.brief)
+        .with_callback(move |observer| observer.observe(ratio, &[]))
+        .build();
+}
+
+fn counter(
+    meter: &Meter,
+    metric: &'static Metric,
+    lane: &Arc<Lane>,
+    component: Vec<KeyValue>,
+    read: impl Fn(&Ledger) -> Vec<(Option<&'static str>, u64)> + Send + Sync + 'static,
+) {
+    let lane = lane.clone();
+    meter
+        .u64_observable_counter(metric.name)
+        .with_unit(metric.unit)
+        .with_description(metric.brief)
+        .with_callback(move |observer| {
+            for (error, count) in lane.ledger(|ledger| read(ledger)) {
+                // A series begins with its first error, the good one at once.
+                if error.is_some() && count == 0 {
+                    continue;
+                }
+                let mut attributes = component.clone();
+                attributes.extend(error.map(|error| KeyValue::new(a::ERROR_TYPE, error)));
+                observer.observe(count, &attributes);
+            }
+        })
+        .build();
+}
+
+fn level(
+    meter: &Meter,
+    metric: &'static Metric,
+    lane: &Arc<Lane>,
+    component: Vec<KeyValue>,
+    read: impl Fn(&Ledger) -> u64 + Send + Sync + 'static,
+) {
+    let lane = lane.clone();
+    meter
+        .i64_observable_up_down_counter(metric.name)
+        .with_unit(metric.unit)
+        .with_description(metric.brief)
+        .with_callback(move |observer| {
+            let value = lane.ledger(|ledger| read(ledger));
+            observer.observe(i64::try_from(value).unwrap_or(i64::MAX), &component);
+        })
+        .build();
+}
+
+/// There is one of each kind in a pipeline: its number is zero.
+fn component(kind: &'static str) -> Vec<KeyValue> {
+    vec![
+        KeyValue::new(a::OTEL_COMPONENT_TYPE, kind),
+        KeyValue::new(a::OTEL_COMPONENT_NAME, format!("{kind}/0")),
+    ]
+}
+
+fn processor_type(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "batching_span_processor",
+        Signal::Logs => "batching_log_processor",
+        Signal::Metrics => "periodic_metric_reader",
+    }
+}
+
+fn exporter_type(signal: Signal, outlet: &Outlet) -> &'static str {
+    let Outlet::Otlp(destination) = outlet else {
+        return "console_exporter";
+    };
+    match (destination.protocol, signal) {
+        (Protocol::Grpc, Signal::Traces) => "otlp_grpc_span_exporter",
+        (Protocol::Grpc, Signal::Metrics) => "otlp_grpc_metric_exporter",
+        (Protocol::Grpc, Signal::Logs) => "otlp_grpc_log_exporter",
+        (Protocol::Http, Signal::Traces) => "otlp_http_span_exporter",
+        (Protocol::Http, Signal::Metrics) => "otlp_http_metric_exporter",
+        (Protocol::Http, Signal::Logs) => "otlp_http_log_exporter",
+    }
+}
