@@ -13,7 +13,7 @@ pub struct Builder {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) limits: Limits,
     #[cfg(feature = "tls")]
-    pub(crate) tls: Option<crate::server::Acceptor>,
+    pub(crate) tls: Option<crate::server::Tls>,
 }
 
 /// What a sender may cost.
@@ -100,6 +100,14 @@ impl Builder {
     #[must_use]
     pub fn body_timeout(mut self, timeout: Duration) -> Self {
         self.limits.body_timeout = timeout;
+        self
+    }
+
+    /// Speaks TLS, on both ports. The default is not to.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::server::Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 

@@ -9,6 +9,8 @@
 mod base64;
 mod builder;
 mod changes;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod decode;
 pub mod fault;
 pub mod model;
@@ -30,5 +32,7 @@ pub use self::model::{
 };
 pub use self::receiver::Receiver;
 pub use self::seen::{Logs, Metrics, Seen, Spans, Trace};
+#[cfg(feature = "tls")]
+pub use self::server::Tls;
 pub use self::stats::{Counts, Held, Refusal, Traffic, Transport};
 pub use self::wait::{WaitError, WaitFor};

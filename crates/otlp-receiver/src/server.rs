@@ -8,6 +8,8 @@ mod http;
 mod listener;
 mod refusal;
 mod reply;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::io;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use crate::shared::Shared;
 
 pub(crate) use self::listener::Applied;
 #[cfg(feature = "tls")]
-pub(crate) use self::tls::Acceptor;
+pub use self::tls::Tls;
 
 /// How long requests that have begun may go on after the stop.
 const LINGER: Duration = Duration::from_millis(500);
@@ -99,12 +101,14 @@ async fn bind(
     shared: &Arc<Shared>,
     orders: &Orders,
 ) -> io::Result<Vec<Listener>> {
+    #[cfg(feature = "tls")]
+    let tls = builder.tls.as_ref().map(tls::Acceptor::new).transpose()?;
     let context = |speaks| Context {
         shared: Arc::clone(shared),
         limits: builder.limits,
         speaks,
         #[cfg(feature = "tls")]
-        tls: builder.tls.clone(),
+        tls: tls.clone(),
     };
     let Some(http) = builder.http else {
         let both = Listener::bind(builder.grpc, context(Speaks::Both), orders.clone()).await?;

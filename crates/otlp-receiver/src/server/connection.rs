@@ -26,7 +26,7 @@ pub(super) struct Context {
     pub(super) limits: Limits,
     pub(super) speaks: Speaks,
     #[cfg(feature = "tls")]
-    pub(super) tls: Option<super::Acceptor>,
+    pub(super) tls: Option<super::tls::Acceptor>,
 }
 
 /// Which protocols a port answers.
