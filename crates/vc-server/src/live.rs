@@ -1,0 +1,200 @@
+//! The live connection: what happens in every room, as it happens.
+//!
+//! A client connects to `/live?author=Ines` and reads one JSON object a message: `welcome`,
+//! `message`, `room`, `here`, `typing`, `pong`, `missed` (it was too slow for so many events; the
+//! API has them) and `problem`. It may send `{"type":"look","room":"general"}` to say which room is
+//! in front of it, `{"type":"typing"}`, and `{"type":"ping","at":1}` to measure the way and back.
+//! Messages themselves are sent over HTTP.
+
+use std::time::Duration;
+
+use axum::extract::ws::Message;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{FromRequestParts, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use campanile::ws::{Session, Upgrade};
+use serde::{Deserialize, Serialize};
+
+use crate::api::Problem;
+use crate::app::App;
+use crate::hub::{Event, Hub, Next, Presence};
+use crate::words::PersonName;
+
+/// How long a socket may take to accept an event before it is given up: 10 s.
+const SEND_TIME: Duration = Duration::from_secs(10);
+
+/// How much a client may say at once: 4 KiB.
+const MAX_SAID: usize = 4 << 10;
+
+/// How much is written at once; several events leave together.
+const WRITE_BUFFER: usize = 16 << 10;
+
+/// What a client may say.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Said {
+    Look { room: String },
+    Typing,
+    Ping { at: f64 },
+}
+
+/// What is told to one client only.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Told<'a> {
+    Welcome { author: &'a str },
+    Pong { at: f64 },
+    Missed { count: u64 },
+    Problem { detail: &'a str },
+}
+
+/// Who connects.
+#[derive(Debug)]
+pub(crate) struct Guest(PersonName);
+
+#[derive(Deserialize)]
+struct Introduction {
+    author: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Guest {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        same_origin(&parts.headers)?;
+        let query = Query::<Introduction>::from_request_parts(parts, state).await;
+        let author = query.ok().and_then(|Query(query)| query.author);
+        Ok(Self(PersonName::new(author.as_deref().unwrap_or(""))?))
+    }
+}
+
+/// Opens a live connection. The name is checked before the upgrade, so a refusal is a problem.
+pub(crate) async fn connect(
+    Guest(author): Guest,
+    State(app): State<App>,
+    upgrade: Result<Upgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let upgrade = upgrade.map_err(|refused| Problem::new(refused.status(), refused.body_text()))?;
+    let response = upgrade
+        .endpoint("live")
+        .max_message_size(MAX_SAID)
+        .read_buffer_size(MAX_SAID)
+        .write_buffer_size(WRITE_BUFFER)
+        .on_session(async move |session: Session| {
+            let presence = app.hub.join();
+            talk(session, presence, app.hub, author).await;
+        });
+    Ok(response)
+}
+
+/// A page of another site may open a socket to this server; a browser says so, and is refused.
+fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(origin) = headers.get(header::ORIGIN) else {
+        return Ok(());
+    };
+    let site = origin
+        .to_str()
+        .ok()
+        .and_then(|origin| origin.split_once("://"));
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    match site {
+        Some((_, site)) if Some(site) == host => Ok(()),
+        _ => {
+            let detail = "live connections from pages of another site are refused: open this server's own page";
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+    }
+}
+
+async fn talk(mut session: Session, mut presence: Presence, hub: Hub, author: PersonName) {
+    let welcome = Told::Welcome {
+        author: author.as_str(),
+    };
+    if !tell(&mut session, &welcome).await {
+        return;
+    }
+    loop {
+        let open = tokio::select! {
+            next = presence.next() => match next {
+                Some(Next::Event(event)) => deliver(&mut session, Message::Text(event)).await,
+                Some(Next::Missed(count)) => tell(&mut session, &Told::Missed { count }).await,
+                None => false,
+            },
+            received = session.recv() => match received {
+                Some(Ok(Message::Text(text))) => {
+                    match answer(&text, &mut presence, &hub, &author) {
+                        Some(told) => tell(&mut session, &told).await,
+                        None => true,
+                    }
+                }
+                Some(Ok(_)) => true,
+                Some(Err(_)) | None => false,
+            },
+        };
+        if !open {
+            return;
+        }
+    }
+}
+
+fn answer(
+    text: &str,
+    presence: &mut Presence,
+    hub: &Hub,
+    author: &PersonName,
+) -> Option<Told<'static>> {
+    let problem = |detail| Some(Told::Problem { detail });
+    match serde_json::from_str(text) {
+        Ok(Said::Look { room }) if presence.look_at(&room) => None,
+        Ok(Said::Look { .. }) => problem("there is no such room: GET /rooms lists them"),
+        Ok(Said::Typing) => match presence.room() {
+            Some(room) => {
+                let author = author.as_str();
+                hub.tell(&Event::Typing { room, author });
+                None
+            }
+            None => problem("look at a room before typing"),
+        },
+        Ok(Said::Ping { at }) => Some(Told::Pong { at }),
+        Err(_) => problem(
+            "this was not understood: send look, typing or ping; messages go to POST /rooms/{id}/messages",
+        ),
+    }
+}
+
+async fn tell(session: &mut Session, told: &Told<'_>) -> bool {
+    match serde_json::to_string(told) {
+        Ok(text) => deliver(session, Message::Text(text.into())).await,
+        Err(_) => true,
+    }
+}
+
+/// Sends, and returns whether the connection is still of use.
+async fn deliver(session: &mut Session, message: Message) -> bool {
+    let sent = tokio::time::timeout(SEND_TIME, session.send(message)).await;
+    matches!(sent, Ok(Ok(())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(origin: &'static str) -> HeaderMap {
+        let pairs = [(header::HOST, "127.0.0.1:8080"), (header::ORIGIN, origin)];
+        let pairs = pairs.map(|(name, value)| (name, header::HeaderValue::from_static(value)));
+        HeaderMap::from_iter(pairs)
+    }
+
+    #[test]
+    fn only_this_servers_own_page_may_connect_from_a_browser() {
+        assert!(same_origin(&headers("http://127.0.0.1:8080")).is_ok());
+        assert!(same_origin(&HeaderMap::new()).is_ok());
+        for other in ["http://127.0.0.1:8081", "https://example.com", "null", ""] {
+            assert!(same_origin(&headers(other)).is_err(), "{other}");
+        }
+    }
+}
