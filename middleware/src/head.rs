@@ -24,7 +24,7 @@ pub(crate) fn key(
 }
 
 /// `network.protocol.version`: `2`, not `2.0`.
-fn protocol(version: Version) -> Option<&'static str> {
+pub(crate) fn protocol(version: Version) -> Option<&'static str> {
     Some(match version {
         Version::HTTP_09 => "0.9",
         Version::HTTP_10 => "1.0",

@@ -10,6 +10,7 @@
 mod begin;
 mod body_size;
 mod capture;
+pub mod client;
 mod grpc;
 mod head;
 mod layers;
@@ -21,6 +22,7 @@ mod server;
 mod settings;
 
 pub use body_size::{CountRequestBody, RequestBody, RequestBodyLayer};
+pub use client::{Client, ClientLayer};
 pub use layers::{ExtractLayer, MetricsLayer, TraceLayer};
 pub use observe::{ResponseBody, ResponseFuture};
 pub use proxies::{InvalidProxy, TrustedProxies};

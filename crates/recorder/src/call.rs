@@ -136,8 +136,8 @@ fn error_status(status: u16) -> Option<&'static str> {
 
 /// An outgoing request under way.
 ///
-/// Whoever sees the end says how it was; a drop before that is reported as a panic while the
-/// thread unwinds, else as [`CallOutcome::Cancelled`].
+/// Whoever sees the end says how it was; a drop before that is [`CallOutcome::Cancelled`], also
+/// while the thread unwinds: then something else panicked, and the call was merely abandoned.
 pub struct Call {
     recorder: Handle,
     started: StartedCall,
@@ -185,11 +185,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.end(if std::thread::panicking() {
-            CallOutcome::Failed(Fault::Panic)
-        } else {
-            CallOutcome::Cancelled
-        });
+        self.end(CallOutcome::Cancelled);
     }
 }
 

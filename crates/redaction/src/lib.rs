@@ -3,5 +3,7 @@
 //! Default-deny: of a query only its keys leave, unless they were allowed by name.
 
 mod query;
+mod url;
 
 pub use query::{REDACTED, redact_query};
+pub use url::redact_url;

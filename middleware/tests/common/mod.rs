@@ -8,11 +8,12 @@ use campanile_recorder::{Handle, Stock};
 use futures_util::{Stream, stream};
 use http::{Request, Response};
 use http_body_util::Empty;
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::trace::{Status, TracerProvider as _};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, SpanData};
 use tower::Service;
 
 /// What a test saw of its exchanges.
@@ -26,9 +27,15 @@ pub struct Observed {
 
 impl Observed {
     pub fn new() -> Self {
+        Self::sampling(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+    }
+
+    /// The same with a sampler of one's own.
+    pub fn sampling(sampler: Sampler) -> Self {
         let spans = InMemorySpanExporter::default();
         let metrics = InMemoryMetricExporter::default();
         let tracer = SdkTracerProvider::builder()
+            .with_sampler(sampler)
             .with_simple_exporter(spans.clone())
             .build();
         let meters = SdkMeterProvider::builder()
@@ -97,6 +104,34 @@ impl Observed {
         })
     }
 
+    /// All points of a histogram: their attributes as text, count and sum.
+    pub fn histogram(&self, name: &str) -> Vec<(Vec<String>, u64, f64)> {
+        let texts = |attributes: &mut dyn Iterator<Item = &KeyValue>| {
+            let mut all: Vec<_> = attributes
+                .map(|attribute| format!("{}={}", attribute.key, attribute.value))
+                .collect();
+            all.sort();
+            all
+        };
+        self.metric(name, |data| match data {
+            AggregatedMetrics::F64(MetricData::Histogram(all)) => all
+                .data_points()
+                .map(|point| (texts(&mut point.attributes()), point.count(), point.sum()))
+                .collect(),
+            other => panic!("{other:?}"),
+        })
+    }
+
+    /// The sum of an up-down counter over all series; `None` when it was never opened.
+    pub fn sum(&self, name: &str) -> Option<i64> {
+        self.metric(name, |data| match data {
+            AggregatedMetrics::I64(MetricData::Sum(sum)) => {
+                Some(sum.data_points().map(|p| p.value()).sum())
+            }
+            other => panic!("{other:?}"),
+        })
+    }
+
     fn metric<T: Default>(&self, name: &str, read: impl Fn(&AggregatedMetrics) -> T) -> T {
         self.metrics.reset();
         self.meters.force_flush().unwrap();
@@ -140,7 +175,7 @@ pub fn iter<T>(items: impl IntoIterator<Item = T>) -> impl Stream<Item = T> {
 /// A service that never becomes ready.
 pub struct NotReady;
 
-impl Service<Request<()>> for NotReady {
+impl<B> Service<Request<B>> for NotReady {
     type Response = Response<Empty<Bytes>>;
     type Error = &'static str;
     type Future = std::future::Pending<Result<Self::Response, Self::Error>>;
@@ -149,7 +184,7 @@ impl Service<Request<()>> for NotReady {
         Poll::Ready(Err("not ready"))
     }
 
-    fn call(&mut self, _: Request<()>) -> Self::Future {
+    fn call(&mut self, _: Request<B>) -> Self::Future {
         std::future::pending()
     }
 }

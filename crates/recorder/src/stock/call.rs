@@ -26,7 +26,8 @@ where
     builder.attributes = Some(at_start(head));
     let span = tracer.build_with_context(builder, parent);
     started.context = parent.with_span(span);
-    if is_root {
+    // without an SDK there is no new root either
+    if is_root && started.context.span().span_context().is_valid() {
         // the SDK's own generator makes random ids; only a new root may say so
         let mut carried = Carried::of(parent).cloned().unwrap_or_default();
         carried.tracestate = None;
