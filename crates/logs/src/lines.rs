@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
-use tracing::{Event, Level, Subscriber, span};
+use tracing::{Event, Level, Metadata, Subscriber, span};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer;
 use tracing_subscriber::registry::LookupSpan;
@@ -22,8 +22,9 @@ const KEEP_BYTES: usize = 16 * 1024;
 
 /// Writes each event as one JSON line. See the [crate docs](crate) for its fields.
 ///
-/// `domain`, `request_id`, `event` and `outcome` are taken from the event's fields of these names,
-/// the first two else from the nearest enclosing `tracing` span that has them.
+/// `domain`, `request_id`, `event` and `outcome` are taken from the event's fields of these names.
+/// Without such a field `event` is the name given by `name:`; domain and request id are those of the
+/// nearest enclosing `tracing` span that has them, else of the exchange under way.
 #[derive(Debug)]
 pub struct Lines {
     /// `,"service":"..."`, escaped once.
@@ -55,7 +56,7 @@ impl Lines {
         fields.known(out, Known::Domain, inherited);
         ids(out);
         fields.known(out, Known::RequestId, inherited);
-        fields.known(out, Known::Event, inherited);
+        fields.known_or(out, Known::Event, name(event.metadata()));
         fields.known(out, Known::Outcome, inherited);
         fields.known(out, Known::Message, inherited);
         out.extend_from_slice(b",\"target\":");
@@ -106,6 +107,7 @@ where
                 inherited.fill(found);
             }
         }
+        inherited.fill_from_exchange();
         BUFFER.with(|buffer| {
             // A `Debug` or `Display` that logs gets here while the buffer is in use.
             let Ok(mut out) = buffer.try_borrow_mut() else {
@@ -121,6 +123,12 @@ where
             }
         });
     }
+}
+
+/// The name that the event was given; `None` for the place in the source that stands in for it.
+fn name(metadata: &Metadata<'static>) -> Option<&'static str> {
+    let name = metadata.name();
+    (!name.starts_with("event ")).then_some(name)
 }
 
 fn level(level: Level) -> &'static str {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use campanile_recorder::{RequestId, Route};
+use opentelemetry::Context;
 use tracing::field::{Field, Visit};
 
 use crate::json;
@@ -77,6 +79,22 @@ impl Inherited {
         self.request_id = newer.request_id.or(self.request_id.take());
     }
 
+    /// Takes what is missing from the exchange that is under way on this thread.
+    pub(super) fn fill_from_exchange(&mut self) {
+        let text = |text: &str| {
+            let mut out = Vec::new();
+            json::string(&mut out, text);
+            out
+        };
+        if self.domain.is_none() {
+            self.domain = Route::current().and_then(Route::domain).map(text);
+        }
+        if self.request_id.is_none() {
+            self.request_id =
+                Context::map_current(|context| RequestId::of(context).map(|id| text(id.as_str())));
+        }
+    }
+
     /// Takes from `outer` what is missing.
     pub(super) fn fill(&mut self, outer: &Self) {
         if self.domain.is_none() {
@@ -117,6 +135,17 @@ impl Fields {
         let given = self.known[which as usize].clone();
         let value = given.map(|range| &self.values[range]).or(inherited);
         out.extend_from_slice(value.unwrap_or(b"null"));
+    }
+
+    /// Appends one known field, `otherwise` when the event does not have it.
+    pub(super) fn known_or(&self, out: &mut Vec<u8>, which: Known, otherwise: Option<&str>) {
+        match (&self.known[which as usize], otherwise) {
+            (None, Some(text)) => {
+                json::plain(out, format_args!(",\"{}\":", which.name()));
+                json::string(out, text);
+            }
+            _ => self.known(out, which, &Inherited::default()),
+        }
     }
 
     fn put(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>)) {

@@ -147,3 +147,35 @@ proptest! {
         prop_assert_eq!(&line["large"], &large.to_string());
     }
 }
+
+#[test]
+fn a_named_event_says_its_name() {
+    let line =
+        only(|| tracing::event!(name: "chat.message.stored", Level::INFO, { room = 7 }, "stored"));
+    assert_eq!(
+        (&line["event"], &line["room"]),
+        (&"chat.message.stored".into(), &7.into())
+    );
+    let line = only(|| tracing::info!(event = "by.field", "stored"));
+    assert_eq!(line["event"], "by.field");
+}
+
+#[test]
+fn domain_and_request_id_are_those_of_the_exchange_under_way() {
+    use campanile_recorder::{Method, RequestId, Route, RouteKey, RouteScope};
+    let route = Route::find(&RouteKey {
+        method: Method::new("GET"),
+        version: None,
+        scheme: "http",
+        template: None,
+        domain: Some("chat"),
+    });
+    let id = RequestId::random();
+    let line = only(|| {
+        let _scope = RouteScope::enter(route);
+        let _attached = Context::current_with_value(id.clone()).attach();
+        tracing::info!("inside");
+    });
+    assert_eq!(line["domain"], "chat");
+    assert_eq!(line["request_id"], id.as_str());
+}
