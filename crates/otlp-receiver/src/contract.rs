@@ -271,7 +271,7 @@ fn places(seen: &Seen) -> Vec<Place<'_>> {
         places.push(Place {
             subject,
             attributes,
-        })
+        });
     };
     for span in &seen.spans {
         let name = format!("span {:?}", span.name);

@@ -12,6 +12,7 @@ mod changes;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod decode;
+mod expect;
 pub mod fault;
 pub mod model;
 pub mod prometheus;
@@ -25,6 +26,7 @@ mod wait;
 
 pub use self::builder::Builder;
 pub use self::changes::Changes;
+pub use self::expect::{Difference, Golden};
 pub use self::fault::{Fault, Gate, Network};
 pub use self::model::{
     Attributes, LogRecord, Metric, MetricKind, Resource, Scope, Signal, Span, SpanId, SpanKind,

@@ -218,7 +218,9 @@ async fn wrong_grpc_calls_get_the_right_codes_and_the_receiver_goes_on() {
     let good = request(Signal::Traces, "a");
     let (endpoint, mut cut) = (receiver.grpc_endpoint(), framed(0, &good));
     cut.pop();
-    let table: [(&str, &[(&str, &str)], Vec<u8>, &str); 9] = [
+    // Path, headers, body, expected code.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Vec<u8>, &'a str);
+    let table: [Case<'_>; 9] = [
         (TRACE_EXPORT, &[], framed(0, &good[..good.len() - 1]), "3"),
         (TRACE_EXPORT, &[], vec![0, 0], "3"),
         (TRACE_EXPORT, &[], Vec::new(), "3"),

@@ -192,12 +192,6 @@ macro_rules! from {
                 $made
             }
         }
-
-        impl PartialEq<$type> for Value {
-            fn eq(&self, other: &$type) -> bool {
-                *self == Value::from(other.clone())
-            }
-        }
     )*};
 }
 
@@ -212,6 +206,18 @@ from! {
     Vec<u8>, bytes => Value::Bytes(bytes);
     Vec<Value>, items => Value::Array(items);
 }
+
+macro_rules! equal {
+    ($($type:ty => $read:ident),*) => {$(
+        impl PartialEq<$type> for Value {
+            fn eq(&self, other: &$type) -> bool {
+                self.$read() == Some((*other).into())
+            }
+        }
+    )*};
+}
+
+equal!(bool => as_bool, i64 => as_int, i32 => as_int, u16 => as_int, u32 => as_int, f64 => as_double);
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {

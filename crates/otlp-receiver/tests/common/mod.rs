@@ -24,27 +24,27 @@ use prost::Message;
 
 /// An answer, with its trailers among the headers.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// A client that keeps its connections.
 #[derive(Clone, Debug)]
-pub struct Sender {
+pub(crate) struct Sender {
     http1: Client<HttpConnector, Full<Bytes>>,
     http2: Client<HttpConnector, Full<Bytes>>,
 }
@@ -61,7 +61,7 @@ impl Default for Sender {
 }
 
 impl Sender {
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
         let client = match request.version() {
             Version::HTTP_2 => &self.http2,
             _ => &self.http1,
@@ -79,7 +79,7 @@ impl Sender {
     }
 
     /// Posts a body to a path, with a content type.
-    pub async fn post(
+    pub(crate) async fn post(
         &self,
         url: &str,
         content_type: &str,
@@ -95,7 +95,7 @@ impl Sender {
     }
 
     /// Makes a unary gRPC call with a body that is framed already, or is not.
-    pub async fn call(
+    pub(crate) async fn call(
         &self,
         endpoint: &str,
         path: &str,
@@ -116,11 +116,11 @@ impl Sender {
     }
 }
 
-pub const PROTOBUF: &str = "application/x-protobuf";
-pub const JSON: &str = "application/json";
-pub const TRACE_EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+pub(crate) const PROTOBUF: &str = "application/x-protobuf";
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const TRACE_EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
-pub fn export_path(signal: Signal) -> &'static str {
+pub(crate) fn export_path(signal: Signal) -> &'static str {
     match signal {
         Signal::Traces => TRACE_EXPORT,
         Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
@@ -129,21 +129,21 @@ pub fn export_path(signal: Signal) -> &'static str {
 }
 
 /// Puts a gRPC frame around a message.
-pub fn framed(packed: u8, message: &[u8]) -> Vec<u8> {
+pub(crate) fn framed(packed: u8, message: &[u8]) -> Vec<u8> {
     let mut frame = vec![packed];
     frame.extend((message.len() as u32).to_be_bytes());
     frame.extend(message);
     frame
 }
 
-pub fn gzipped(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
 
 /// Makes a request with one item of that name.
-pub fn request(signal: Signal, name: &str) -> Vec<u8> {
+pub(crate) fn request(signal: Signal, name: &str) -> Vec<u8> {
     let name = name.to_owned();
     match signal {
         Signal::Traces => traces(vec![span(1, &name)]),
@@ -190,7 +190,7 @@ pub fn request(signal: Signal, name: &str) -> Vec<u8> {
     }
 }
 
-pub fn span(id: u8, name: &str) -> Span {
+pub(crate) fn span(id: u8, name: &str) -> Span {
     Span {
         trace_id: vec![7; 16],
         span_id: vec![id; 8],
@@ -199,7 +199,7 @@ pub fn span(id: u8, name: &str) -> Span {
     }
 }
 
-pub fn traces(spans: Vec<Span>) -> Vec<u8> {
+pub(crate) fn traces(spans: Vec<Span>) -> Vec<u8> {
     let scope_spans = vec![ScopeSpans {
         spans,
         ..Default::default()
