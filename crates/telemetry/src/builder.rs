@@ -130,6 +130,9 @@ impl Builder {
             return Err(InstallError::foreign_subscriber());
         }
         telemetry.set_globals();
+        if cfg!(panic = "abort") {
+            telemetry.flush_before_abort();
+        }
         Ok(telemetry)
     }
 }

@@ -1,24 +1,31 @@
 //! The wish of the outside world that the process ends.
 
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Waits for the first SIGINT or SIGTERM. From the first call on, a second signal ends the
-/// process at once, with the code that a shell expects.
-pub(crate) async fn requested() {
+/// Listens from now on, and waits for the first SIGINT or SIGTERM. A second signal ends the process
+/// at once, with the code that a shell expects.
+pub(crate) fn requested() -> impl Future<Output = ()> + Send + 'static {
     static STOP: OnceLock<watch::Receiver<bool>> = OnceLock::new();
     let mut stop = STOP.get_or_init(listen).clone();
-    let stopped = stop.wait_for(|stop| *stop).await.is_ok();
-    if !stopped {
-        // No thread or no signal handling to be had: never is the safe answer.
-        std::future::pending::<()>().await;
+    async move {
+        let stopped = stop.wait_for(|stop| *stop).await.is_ok();
+        if !stopped {
+            // No thread or no signal handling to be had: never is the safe answer.
+            std::future::pending::<()>().await;
+        }
     }
 }
+
+/// How long the listening thread may take to begin.
+const BEGIN: Duration = Duration::from_secs(1);
 
 /// Listens on a thread of its own, so that the application's runtime does not matter.
 fn listen() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
+    let (begun, begin) = mpsc::channel();
     let started = std::thread::Builder::new()
         .name("campanile-stop".into())
         .spawn(move || {
@@ -26,17 +33,19 @@ fn listen() -> watch::Receiver<bool> {
                 .enable_io()
                 .build();
             if let Ok(runtime) = runtime {
-                runtime.block_on(watch_signals(&sender));
+                runtime.block_on(watch_signals(&sender, &begun));
             }
         });
     if let Err(error) = started {
         eprintln!("campanile: cannot listen for signals: {error}");
     }
+    // A signal that comes after this call is not missed.
+    let _ = begin.recv_timeout(BEGIN);
     receiver
 }
 
 #[cfg(unix)]
-async fn watch_signals(stop: &watch::Sender<bool>) {
+async fn watch_signals(stop: &watch::Sender<bool>, begun: &mpsc::Sender<()>) {
     use tokio::signal::unix::{SignalKind, signal};
 
     let (Ok(mut interrupt), Ok(mut terminate)) = (
@@ -46,6 +55,7 @@ async fn watch_signals(stop: &watch::Sender<bool>) {
         eprintln!("campanile: cannot listen for signals");
         return;
     };
+    let _ = begun.send(());
     loop {
         let code = tokio::select! {
             _ = interrupt.recv() => 128 + 2,
@@ -58,7 +68,8 @@ async fn watch_signals(stop: &watch::Sender<bool>) {
 }
 
 #[cfg(not(unix))]
-async fn watch_signals(stop: &watch::Sender<bool>) {
+async fn watch_signals(stop: &watch::Sender<bool>, begun: &mpsc::Sender<()>) {
+    let _ = begun.send(());
     while tokio::signal::ctrl_c().await.is_ok() {
         if stop.send_replace(true) {
             std::process::exit(130);

@@ -26,6 +26,9 @@ use crate::{Report, Status, stop};
 /// How long a drop without a shutdown may take.
 pub(crate) const DROP_DEADLINE: Duration = Duration::from_secs(5);
 
+/// How long an aborting panic may be held up.
+const ABORT_DEADLINE: Duration = Duration::from_secs(1);
+
 /// Running telemetry. Clones are the same one.
 ///
 /// Dropping the last clone without [`shutdown`](Self::shutdown) shuts down too, for at most five
@@ -40,7 +43,6 @@ struct Inner {
     subscriber: Dispatch,
     pipeline: Option<Arc<Pipeline>>,
     off: Option<String>,
-    installed: AtomicBool,
     ended: AtomicBool,
     drop_deadline: Duration,
 }
@@ -93,7 +95,6 @@ impl Telemetry {
             subscriber,
             pipeline,
             off,
-            installed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             drop_deadline: builder.drop_deadline,
         }))
@@ -111,7 +112,19 @@ impl Telemetry {
         global::set_text_map_propagator(TextMapCompositePropagator::new(propagators));
         global::set_tracer_provider(self.0.providers.tracers.clone());
         global::set_meter_provider(self.0.providers.meters.clone());
-        self.0.installed.store(true, Ordering::SeqCst);
+    }
+
+    /// Delivers the last batch before a panic ends the process. Where panics unwind, the drop of the
+    /// last handle does that.
+    pub(crate) fn flush_before_abort(&self) {
+        let inner = Arc::downgrade(&self.0);
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            others(panic);
+            if let Some(inner) = inner.upgrade() {
+                let _ = inner.finish_blocking(Goal::Flush, ABORT_DEADLINE);
+            }
+        }));
     }
 
     /// A `tracing` subscriber with the same layers that `install` sets globally, for

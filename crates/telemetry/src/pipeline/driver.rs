@@ -261,11 +261,18 @@ impl Driver {
         };
         let now = Instant::now();
         match verdict {
-            Verdict::Delivered { rejected, message } => self.delivered(&batch, rejected, message),
+            Verdict::Delivered { rejected, message } => {
+                self.delivered(&batch, began, rejected, message)
+            }
             Verdict::Retry(failure) => {
                 self.probing = None;
-                self.gate.failed(began, now, failure.after);
-                self.failing(&failure);
+                // What fails with another one often only says that it was cancelled.
+                if self.gate.failed(began, now, failure.after) {
+                    self.failing(&failure);
+                } else {
+                    self.lane
+                        .ledger(|ledger| ledger.count_failure(failure.class));
+                }
                 self.take_back([batch]);
             }
             Verdict::WrongProtocol(failure) if self.may_fall_back() => {
@@ -303,8 +310,8 @@ impl Driver {
         }
     }
 
-    fn delivered(&mut self, batch: &Batch, rejected: u64, message: Option<String>) {
-        self.gate.succeeded();
+    fn delivered(&mut self, batch: &Batch, began: Instant, rejected: u64, message: Option<String>) {
+        self.gate.succeeded(began, Instant::now());
         if let Some(sender) = self.probing.take() {
             self.notices.fell_back(self.lane.signal, &sender.place());
             self.sender = sender;

@@ -73,17 +73,23 @@ impl Gate {
         self.opens(now).filter(|_| self.hinted)
     }
 
-    pub(crate) fn succeeded(&mut self) {
+    /// Takes a success of an attempt that began at `began`. It does not open what a server closed
+    /// meanwhile.
+    pub(crate) fn succeeded(&mut self, began: Instant, now: Instant) {
         self.failures = 0;
         self.since = None;
-        self.closed_until = None;
-        self.hinted = false;
+        let overtaken = self.last.is_some_and(|last| began < last);
+        if !(overtaken && self.hinted(now).is_some()) {
+            self.closed_until = None;
+            self.hinted = false;
+        }
     }
 
-    /// Takes a failure of an attempt that began at `began`. Attempts that were under way together
-    /// fail together: they count once.
-    pub(crate) fn failed(&mut self, began: Instant, now: Instant, hint: Option<Duration>) {
-        if self.last.is_none_or(|last| began >= last) {
+    /// Takes a failure of an attempt that began at `began`, and says whether it counts. Attempts
+    /// that were under way together fail together: the first one counts.
+    pub(crate) fn failed(&mut self, began: Instant, now: Instant, hint: Option<Duration>) -> bool {
+        let counts = self.last.is_none_or(|last| began >= last);
+        if counts {
             self.failures = self.failures.saturating_add(1);
             self.last = Some(now);
         }
@@ -95,6 +101,7 @@ impl Gate {
         let until = now + wait;
         self.hinted = hint.is_some() || (self.hinted && self.closed_until > Some(now));
         self.closed_until = Some(self.closed_until.map_or(until, |old| old.max(until)));
+        counts
     }
 
     /// Lets one attempt pass now, unless a server asked us to wait.
@@ -135,7 +142,7 @@ mod tests {
             now = opens;
         }
         assert!(now - start > Duration::from_secs(5));
-        gate.succeeded();
+        gate.succeeded(now, now);
         assert!(gate.is_healthy() && gate.opens(now).is_none());
     }
 
@@ -157,6 +164,19 @@ mod tests {
         gate.open_early(now);
         assert_eq!(gate.opens(now), Some(now + hint));
         assert_eq!(gate.opens(now + hint), None);
+    }
+
+    #[test]
+    fn a_success_from_before_does_not_open_what_a_server_closed() {
+        let (mut gate, began) = (gate(), Instant::now());
+        let now = began + Duration::from_millis(1);
+        let hint = Duration::from_secs(30);
+        gate.failed(began, now, Some(hint));
+        gate.succeeded(began, now);
+        assert_eq!(gate.opens(now), Some(now + hint));
+        let later = now + hint;
+        gate.succeeded(later, later);
+        assert_eq!(gate.opens(now), None);
     }
 
     #[test]

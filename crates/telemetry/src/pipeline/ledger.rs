@@ -141,9 +141,14 @@ impl Ledger {
         self.dropped[why as usize] += items;
     }
 
-    /// Notes why exports fail.
-    pub(crate) fn fail(&mut self, class: &'static str, error: &str) {
+    /// Counts a failed attempt.
+    pub(crate) fn count_failure(&mut self, class: &'static str) {
         *self.failures.entry(class).or_default() += 1;
+    }
+
+    /// Counts a failed attempt, and notes why exports fail.
+    pub(crate) fn fail(&mut self, class: &'static str, error: &str) {
+        self.count_failure(class);
         let since = match &self.failing {
             Some(failing) => failing.since,
             None => SystemTime::now(),

@@ -137,7 +137,10 @@ fn failed(code: u8, trailers: &HeaderMap) -> Verdict {
     };
     let failure = Failure::new(name, shown).after(hint);
     let lower = message.to_ascii_lowercase();
-    let about_size = lower.contains("larger than") || lower.contains("too large");
+    let about_size = ["larger than", "too large", "message size"]
+        .iter()
+        .any(|words| lower.contains(words))
+        || (lower.contains("exceed") && lower.contains("bytes"));
     match name {
         "OUT_OF_RANGE" | "RESOURCE_EXHAUSTED" if about_size => Verdict::TooLarge(failure),
         "RESOURCE_EXHAUSTED" if hint.is_none() => Verdict::Refused(failure),

@@ -1,0 +1,166 @@
+//! What the suites share: a pipeline with its times scaled down, a load whose every item can be
+//! told from the others, and a watcher that checks the books all the while.
+
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use campanile_logs::Sink;
+use campanile_otlp_receiver::Receiver;
+use campanile_telemetry::{SignalStatus, Telemetry};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span, Tracer};
+
+/// Long enough for a loaded machine; nothing waits for it when all goes well.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Over {
+    Grpc,
+    Http,
+}
+
+impl Over {
+    pub fn endpoint(self, receiver: &Receiver) -> &str {
+        match self {
+            Self::Grpc => receiver.grpc_endpoint(),
+            Self::Http => receiver.http_endpoint(),
+        }
+    }
+
+    fn protocol(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http/protobuf",
+        }
+    }
+}
+
+/// A pipeline to `endpoint` with small batches and short times, and `more` settings.
+pub fn telemetry(over: Over, endpoint: &str, more: &[(&str, &str)]) -> Telemetry {
+    let mut builder = Telemetry::from_env("test")
+        .environment(|_| None)
+        .default_endpoint(endpoint)
+        .lines(Sink::nowhere())
+        .drop_deadline(Duration::from_millis(100))
+        .setting("OTEL_EXPORTER_OTLP_PROTOCOL", over.protocol())
+        .setting("OTEL_EXPORTER_OTLP_TIMEOUT", "300")
+        .setting("CAMPANILE_TELEMETRY_RETRY_FIRST", "5")
+        .setting("CAMPANILE_TELEMETRY_RETRY_MAX", "40");
+    for prefix in ["OTEL_BSP", "OTEL_BLRP"] {
+        builder = builder
+            .setting(format!("{prefix}_SCHEDULE_DELAY"), "20")
+            .setting(format!("{prefix}_MAX_EXPORT_BATCH_SIZE"), "16");
+    }
+    for (name, value) in more {
+        builder = builder.setting(*name, *value);
+    }
+    builder.build()
+}
+
+/// Offers a span and a log record for each number. It returns though the exporter be blocked.
+pub fn offer(telemetry: &Telemetry, numbers: std::ops::Range<i64>) {
+    let tracer = telemetry.tracer("load");
+    tracing::dispatcher::with_default(&telemetry.subscriber(), || {
+        for n in numbers {
+            let mut span = tracer.start("work");
+            span.set_attribute(KeyValue::new("n", n));
+            span.end();
+            tracing::info!(n, "worked");
+        }
+    });
+}
+
+/// The numbers of the spans that arrived.
+pub fn spans(receiver: &Receiver) -> BTreeSet<i64> {
+    let spans = receiver.spans();
+    let numbers = spans
+        .iter()
+        .filter_map(|span| span.attributes.get("n")?.as_int());
+    numbers.collect()
+}
+
+/// The numbers of the log records that arrived.
+pub fn logs(receiver: &Receiver) -> BTreeSet<i64> {
+    let logs = receiver.logs();
+    let numbers = logs
+        .iter()
+        .filter_map(|log| log.attributes.get("n")?.as_int());
+    numbers.collect()
+}
+
+/// Checks the books for as long as it lives: they balance in every snapshot, and bounds hold.
+pub struct Watcher {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<u64>>,
+}
+
+impl Watcher {
+    pub fn new(telemetry: &Telemetry) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, telemetry) = (stop.clone(), telemetry.clone());
+        let thread = std::thread::spawn(move || {
+            let mut snapshots = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                for signal in telemetry.status().signals {
+                    check(&signal);
+                }
+                snapshots += 1;
+                std::thread::yield_now();
+            }
+            snapshots
+        });
+        Self {
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Ends, and fails when a snapshot was wrong.
+    pub fn finish(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let snapshots = self
+            .thread
+            .take()
+            .unwrap()
+            .join()
+            .expect("every snapshot balances");
+        assert!(snapshots > 0);
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+pub fn check(signal: &SignalStatus) {
+    assert!(signal.is_balanced(), "{signal:?}");
+    assert!(signal.pending() <= signal.capacity, "{signal:?}");
+    assert!(signal.bytes <= signal.capacity_bytes, "{signal:?}");
+}
+
+/// Waits until `done` holds of the status of spans and of logs.
+pub async fn until(telemetry: &Telemetry, done: impl Fn(&SignalStatus) -> bool) {
+    let all = async {
+        loop {
+            let status = telemetry.status();
+            let mut watched = status
+                .signals
+                .iter()
+                .filter(|signal| signal.signal != campanile_telemetry::Signal::Metrics);
+            if watched.all(&done) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, all).await.is_err() {
+        panic!("it did not come to that: {:#?}", telemetry.status());
+    }
+}
