@@ -1,5 +1,7 @@
 //! Starting everything in order, and stopping it in the opposite one.
 
+mod own_export;
+
 use std::fmt::Display;
 use std::future::IntoFuture;
 use std::io::Write;
@@ -78,7 +80,7 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     let (stop, stopping) = watch::channel(false);
     let page = embedded
         .as_ref()
-        .map(|embedded| LivePage::new(embedded.receiver.clone()).router());
+        .map(|embedded| live_page_of(embedded, telemetry.clone()));
     let (receiver, page) = match (embedded, page) {
         (Some(embedded), Some(router)) => {
             let served = tokio::spawn(axum::serve(embedded.page, router).into_future());
@@ -112,6 +114,14 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
         receiver.shutdown().await;
     }
     Ok(())
+}
+
+fn live_page_of(embedded: &Embedded, telemetry: Telemetry) -> Router {
+    LivePage::new(embedded.receiver.clone())
+        .onward("this page, from the server itself", move || {
+            own_export::lines(&telemetry)
+        })
+        .router()
 }
 
 /// The telemetry of this server, as the environment wants it.

@@ -168,6 +168,34 @@ fn it_prints_where_everything_is_and_ends_after_its_duration() {
 
 #[cfg(unix)]
 #[test]
+fn the_people_of_the_demo_chat_until_it_is_terminated() {
+    let mut command = vc_server();
+    command
+        .args(["--demo", "--duration", "60"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut server = Running(command.spawn().unwrap());
+    let mut lines = BufReader::new(server.0.stderr.take().unwrap()).lines();
+    let stored = lines.any(|line| line.unwrap().contains("message stored"));
+    assert!(stored, "nobody said anything");
+    terminate(&server);
+    assert!(server.0.wait().unwrap().success());
+}
+
+#[cfg(unix)]
+fn terminate(server: &Running) {
+    let id = server.0.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[cfg(unix)]
+#[test]
 fn it_stops_cleanly_when_terminated_with_a_request_half_sent() {
     use std::io::Write;
 
@@ -189,15 +217,8 @@ fn it_stops_cleanly_when_terminated_with_a_request_half_sent() {
     let mut half = std::net::TcpStream::connect(address).unwrap();
     half.write_all(b"POST /rooms HTTP/1.1\r\nhost: x\r\ncontent-le")
         .unwrap();
-    let id = server.0.id().to_string();
     // Whatever is printed after the addresses means that it listens for the signal as well.
     lines.by_ref().take(4).for_each(drop);
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    terminate(&server);
     assert!(server.0.wait().unwrap().success());
 }

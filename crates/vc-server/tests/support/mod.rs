@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub)]
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
@@ -20,6 +21,7 @@ pub struct Server {
     // Before the receiver, so that its last export finds somebody.
     pub telemetry: Telemetry,
     pub receiver: Receiver,
+    pub database: PathBuf,
     client: Client<HttpConnector, Body>,
 }
 
@@ -59,6 +61,7 @@ impl Server {
         let receiver = Receiver::start().await.unwrap();
         let telemetry = Telemetry::for_test(&receiver);
         let store = Store::temporary().await.unwrap();
+        let database = store.path().to_owned();
         let app = App::new(store, &telemetry, url).await.unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -70,6 +73,7 @@ impl Server {
             address,
             telemetry,
             receiver,
+            database,
             client: Client::builder(TokioExecutor::new()).build_http(),
         }
     }
