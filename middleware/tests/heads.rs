@@ -67,6 +67,17 @@ async fn the_route_is_known_inside_the_router_and_around_the_whole_app() {
             Some("chat".into()),
         );
         assert_eq!(names(&end), expected);
+        let mut keys: Vec<_> = end
+            .0
+            .attributes
+            .iter()
+            .map(|attribute| attribute.key.as_str())
+            .collect();
+        keys.sort_unstable();
+        assert!(
+            keys.is_sorted_by(|a, b| a < b),
+            "a key stands twice: {keys:?}"
+        );
     }
 }
 

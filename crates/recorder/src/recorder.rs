@@ -81,6 +81,8 @@ pub struct Started {
     pub context: Context,
     /// When it began.
     pub at: SystemTime,
+    /// The kind of request, as far as it was known then.
+    pub route: &'static Route,
     /// Whether a span is to be ended.
     pub has_span: bool,
     /// Whether there are metrics.

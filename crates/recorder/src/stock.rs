@@ -76,9 +76,9 @@ where
 {
     fn start(&self, head: Head<'_>) -> Started {
         let at = SystemTime::now();
-        let (has_metrics, tracing) = (head.metrics, head.tracing);
+        let (has_metrics, tracing, route) = (head.metrics, head.tracing, head.route);
         if has_metrics {
-            self.instruments.begin(head.route);
+            self.instruments.begin(route);
         }
         self.instruments.drop_baggage(head.baggage_drops);
         let parent = parent_context(&head);
@@ -90,6 +90,7 @@ where
         Started {
             context,
             at,
+            route,
             has_span: tracing == Tracing::Span,
             has_metrics,
         }
@@ -107,7 +108,12 @@ where
         let span = started.context.span();
         let at = started.at + end.elapsed;
         if span.is_recording() {
-            span.update_name(end.route.name());
+            if !std::ptr::eq(end.route, started.route) {
+                span.update_name(end.route.name());
+                for attribute in attributes::learnt(started.route, end.route) {
+                    span.set_attribute(attribute);
+                }
+            }
             if end.error_type().is_some() {
                 span.set_status(Status::error(""));
             }

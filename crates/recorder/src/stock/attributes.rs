@@ -57,10 +57,16 @@ pub(super) fn at_end(end: End) -> impl Iterator<Item = KeyValue> {
         Some(KeyValue::new(key::CAMPANILE_PHASE, end.phase.as_str())),
         status(&end),
         error(&end),
-        template(end.route),
-        domain(end.route),
     ];
     known.into_iter().flatten().chain(end.attributes)
+}
+
+/// What is better known of the route now than it was at the start. The SDK keeps both values of a
+/// key that is set twice, so only what was missing is told.
+pub(super) fn learnt(then: &'static Route, now: &'static Route) -> impl Iterator<Item = KeyValue> {
+    let template = template(now).filter(|_| then.template().is_none());
+    let domain = domain(now).filter(|_| then.domain().is_none());
+    template.into_iter().chain(domain)
 }
 
 /// The series of `http.server.request.duration`, and of the body sizes.
