@@ -14,6 +14,8 @@ pub mod contract;
 mod decode;
 mod expect;
 pub mod fault;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod model;
 pub mod prometheus;
 mod receiver;

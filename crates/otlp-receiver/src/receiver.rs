@@ -132,17 +132,7 @@ impl Receiver {
 
     /// Takes a look at everything held, to ask questions of.
     pub fn seen(&self) -> Seen {
-        let store = self.shared.store();
-        let (spans, logs) = (store.spans_since(0), store.logs_since(0));
-        let (metrics, held) = (store.metrics_since(0), store.held());
-        drop(store);
-        Seen {
-            spans,
-            logs,
-            metrics,
-            held,
-            traffic: self.traffic(),
-        }
+        self.shared.seen()
     }
 
     /// Waits until `look` finds what it looks for. It looks at once, then whenever something happened.

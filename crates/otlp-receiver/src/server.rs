@@ -29,6 +29,22 @@ pub(crate) use self::listener::Applied;
 #[cfg(feature = "tls")]
 pub use self::tls::Tls;
 
+/// Takes the message out of a gRPC body, for [`crate::fuzzing`].
+pub(crate) fn unpack_grpc(encoding: &'static str, body: &[u8], limit: usize) -> Option<usize> {
+    let request = ::http::Request::builder().header("grpc-encoding", encoding);
+    let (head, ()) = request.body(()).ok()?.into_parts();
+    let message = grpc::unpack(&head, bytes::Bytes::copy_from_slice(body), limit);
+    message.ok().map(|message| message.len())
+}
+
+/// Unpacks an HTTP body, for [`crate::fuzzing`].
+pub(crate) fn unpack_http(encoding: &'static str, body: &[u8], limit: usize) -> Option<usize> {
+    let request = ::http::Request::builder().header("content-encoding", encoding);
+    let (head, ()) = request.body(()).ok()?.into_parts();
+    let message = http::unpack(&head, bytes::Bytes::copy_from_slice(body), limit);
+    message.ok().map(|message| message.len())
+}
+
 /// How long requests that have begun may go on after the stop.
 const LINGER: Duration = Duration::from_millis(500);
 

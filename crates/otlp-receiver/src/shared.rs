@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::fault::Script;
 use crate::model::{LogRecord, Signal, Span};
+use crate::seen::Seen;
 use crate::stats::{Refusal, Traffic, Transport};
 use crate::store::{Sample, Store};
 
@@ -109,6 +110,22 @@ impl Shared {
             *seq = newest.max(*seq);
             newer
         });
+    }
+
+    /// Copies all that is held, by reference.
+    pub(crate) fn seen(&self) -> Seen {
+        let store = self.store();
+        let (spans, logs) = (store.spans_since(0), store.logs_since(0));
+        let (metrics, held) = (store.metrics_since(0), store.held());
+        drop(store);
+        let traffic = self.traffic().clone();
+        Seen {
+            spans,
+            logs,
+            metrics,
+            held,
+            traffic,
+        }
     }
 
     /// Counts a request that was answered by an error.

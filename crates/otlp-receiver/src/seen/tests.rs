@@ -46,14 +46,7 @@ pub(crate) fn seen(items: Vec<Items>) -> Seen {
     for items in items {
         shared.accept(Transport::Grpc, items);
     }
-    let store = shared.store();
-    Seen {
-        spans: store.spans_since(0),
-        logs: store.logs_since(0),
-        metrics: store.metrics_since(0),
-        held: store.held(),
-        traffic: shared.traffic().clone(),
-    }
+    shared.seen()
 }
 
 fn counted(kind: MetricKind, route: &str, start: u64, value: f64) -> Sample {
