@@ -1,7 +1,7 @@
 //! One connection: its beginning, what passed, and its one end.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use campanile_recorder::{Handle, Moment};
 use campanile_semconv::{attribute as key, span, value};
@@ -9,15 +9,17 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanContext;
 use tokio::time::Instant;
 
+use crate::clock::{Units, age};
 use crate::ending::Ending;
 use crate::endpoint::Series;
+use crate::line::Line;
 use crate::mark::Mark;
-use crate::sessions::{Registered, Sessions};
+use crate::sessions::Sessions;
 use crate::tally::{Direction, Tally};
-use crate::{Fault, Message};
+use crate::{Fault, Kind, Message};
 
-/// How long counts may wait while a connection is idle.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How long counts may wait while a connection is idle: a second.
+const TELL_EVERY: u32 = 10_000;
 
 /// What is known when a connection begins.
 pub(crate) struct Beginning {
@@ -25,27 +27,31 @@ pub(crate) struct Beginning {
     pub(crate) seen: SystemTime,
     /// The span of the upgrade request.
     pub(crate) upgrade: SpanContext,
+    /// Other spans that led here, as the client said.
+    pub(crate) also: Vec<SpanContext>,
     /// The pipeline to report spans to.
     pub(crate) recorder: Handle,
     pub(crate) series: Arc<Series>,
     /// More about the connection, for the connect span.
     pub(crate) attributes: Vec<KeyValue>,
+    /// The session's id.
+    pub(crate) id: u128,
+    /// Whether the peer is pinged.
+    pub(crate) pings: bool,
 }
 
 /// The record of one connection. Ends itself when dropped.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    id: u128,
-    series: Arc<Series>,
+    line: Line,
     recorder: Handle,
-    registered: Registered,
     began: Instant,
-    told: Instant,
-    closing: Option<Instant>,
+    told: u32,
+    closing: Option<u32>,
     upgrade: Mark,
-    connect: Mark,
     ending: Ending,
     ended: bool,
+    pub(crate) round_trip: Option<u32>,
     tally: Tally,
 }
 
@@ -54,71 +60,79 @@ impl Connection {
         let Beginning {
             seen,
             upgrade,
+            also,
             recorder,
             series,
             attributes,
+            id,
+            pings,
         } = beginning;
-        let id = fastrand::u128(1..);
         series.active.add(1);
         let mut all = series.common();
         all.push(KeyValue::new(key::SESSION_ID, format!("{id:032x}")));
         all.extend(attributes);
-        let connect = recorder.moment(Moment {
+        let mut links = vec![upgrade.clone()];
+        links.extend(also);
+        let moment = Moment {
             name: span::WEBSOCKET_CONNECT,
             start: seen,
             end: SystemTime::now(),
-            links: std::slice::from_ref(&upgrade),
+            links: &links,
             attributes: all,
             error: None,
-        });
-        let now = Instant::now();
+        };
+        let connect = sessions.moment(&recorder, id, moment);
         Self {
-            id,
-            series,
+            line: sessions.register(series, pings, id, Mark::of(&connect)),
             recorder,
-            registered: sessions.register(),
-            began: now,
-            told: now,
+            began: Instant::now(),
+            told: sessions.clock().now(),
             closing: None,
             upgrade: Mark::of(&upgrade),
-            connect: Mark::of(&connect),
             ending: Ending::default(),
             ended: false,
+            round_trip: None,
             tally: Tally::default(),
         }
     }
 
     /// The public id of the session.
     pub(crate) fn id(&self) -> u128 {
-        self.id
+        self.line.signal().id
     }
 
-    pub(crate) fn registered(&self) -> &Registered {
-        &self.registered
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
     }
 
     pub(crate) fn ending(&mut self) -> &mut Ending {
         &mut self.ending
     }
 
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    pub(crate) fn now(&self) -> u32 {
+        self.line.sessions.clock().now()
+    }
+
     pub(crate) fn received<M: Message>(&mut self, message: &M) {
         let kind = message.kind();
+        let series = self.line.series();
         self.tally
-            .add(Direction::Receive, kind, message.size(), &self.series);
-        if kind == crate::Kind::Close {
+            .add(Direction::Receive, kind, message.size(), series);
+        if kind == Kind::Close {
             self.closing();
             self.ending.received_close(message.close_code());
         }
     }
 
     pub(crate) fn sent(&mut self, sending: Sending) {
-        self.tally.add(
-            Direction::Transmit,
-            sending.kind,
-            sending.size,
-            &self.series,
-        );
-        if sending.kind == crate::Kind::Close {
+        let series = self.line.series();
+        self.tally
+            .add(Direction::Transmit, sending.kind, sending.size, series);
+        if sending.kind == Kind::Close {
             self.closing();
             self.ending.sent_close(sending.code);
         }
@@ -146,60 +160,80 @@ impl Connection {
         if !self.tally.is_dirty() {
             return;
         }
-        let now = Instant::now();
-        if now.duration_since(self.told) >= TELL_EVERY {
-            self.told = now;
-            self.tally.tell(&self.series);
+        let now = self.now();
+        if age(now, self.told) >= TELL_EVERY {
+            self.tell(now);
         }
+    }
+
+    /// Tells what has gathered.
+    pub(crate) fn tell(&mut self, now: u32) {
+        self.told = now;
+        self.tally.tell(self.line.series());
     }
 
     fn closing(&mut self) {
-        self.closing.get_or_insert_with(Instant::now);
+        if self.closing.is_none() {
+            self.closing = Some(self.now());
+        }
     }
 
     fn end(&mut self) {
-        self.tally.tell(&self.series);
+        let series = self.line.series().clone();
+        self.tally.tell(&series);
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        self.registered.leave();
-        let now = Instant::now();
-        let end = self.ending.end(self.series.role);
-        self.series.active.add(-1);
-        let life = now.duration_since(self.began);
-        self.series.duration(end.class).record(life.as_secs_f64());
-        self.series.disconnects(end.class, end.cause).add(1);
+        self.line.leave();
+        let (pending, stalled) = self.line.end_flow();
+        let end = self.ending.end(series.role);
+        series.active.add(-1);
+        let life = self.began.elapsed().as_secs_f64();
+        series.duration(end.class).record(life);
+        series.disconnects(end.class, end.cause).add(1);
 
-        let mut attributes = self.series.common();
+        let mut attributes = series.common();
         let text = |key, value: &'static str| KeyValue::new(key, value);
         let initiator = value::WEBSOCKET_CLOSE_INITIATORS[usize::from(!end.local)];
         let count = |total: u64| i64::try_from(total).unwrap_or(i64::MAX);
         let [received, transmitted] = self.tally.totals();
+        let id = self.id();
         attributes.extend([
-            KeyValue::new(key::SESSION_ID, format!("{:032x}", self.id)),
+            KeyValue::new(key::SESSION_ID, format!("{id:032x}")),
             text(key::WEBSOCKET_CLOSE_CLASS, end.class.as_str()),
             text(key::WEBSOCKET_CLOSE_CAUSE, end.cause.as_str()),
             text(key::WEBSOCKET_CLOSE_INITIATOR, initiator),
             KeyValue::new(key::WEBSOCKET_RECEIVED_COUNT, count(received)),
             KeyValue::new(key::WEBSOCKET_TRANSMITTED_COUNT, count(transmitted)),
+            KeyValue::new(key::WEBSOCKET_PENDING_COUNT, i64::from(pending)),
         ]);
         attributes.extend(
             end.code
                 .map(|code| KeyValue::new(key::WEBSOCKET_CLOSE_CODE, i64::from(code))),
         );
+        attributes.extend(
+            self.round_trip
+                .map(|units| KeyValue::new(key::WEBSOCKET_ROUND_TRIP_TIME, Units::seconds(units))),
+        );
+        let sessions = &self.line.sessions;
+        if let Some(since) = stalled {
+            sessions.stalled(self.line.signal(), since);
+        }
         let until = SystemTime::now();
-        let closing = self.closing.map(|since| now.duration_since(since));
-        self.recorder.moment(Moment {
+        let moment = Moment {
             name: span::WEBSOCKET_DISCONNECT,
-            start: until - closing.unwrap_or_default(),
+            start: self
+                .closing
+                .map_or(until, |since| sessions.wall(since).min(until)),
             end: until,
             links: &[
-                self.connect.to_span_context(),
+                self.line.signal().connect.to_span_context(),
                 self.upgrade.to_span_context(),
             ],
             attributes,
             error: end.error,
-        });
+        };
+        sessions.moment(&self.recorder, id, moment);
     }
 }
 
@@ -213,7 +247,7 @@ impl Drop for Connection {
 /// What has to be known of a message before it is given away.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sending {
-    pub(crate) kind: crate::Kind,
+    pub(crate) kind: Kind,
     size: usize,
     code: Option<u16>,
 }

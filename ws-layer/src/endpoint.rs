@@ -1,9 +1,11 @@
 //! The instruments of one endpoint, opened once.
 
-use campanile_recorder::{Counter, Handle, Histogram, UpDownCounter};
+use campanile_recorder::{Counter, Gauge, Handle, Histogram, UpDownCounter};
 use campanile_semconv::{attribute as key, metric, value};
 use opentelemetry::KeyValue;
 
+use crate::ledger::Outcome;
+use crate::settings::{ClassId, MessageClass, Settings, Stage};
 use crate::{Cause, Class, Kind};
 
 /// How many endpoint names a process keeps; later ones are counted as `_other`.
@@ -37,11 +39,33 @@ pub(crate) struct Series {
     pub(crate) active: UpDownCounter,
     pub(crate) messages: [[Counter; 5]; 2],
     pub(crate) bytes: [Counter; 2],
+    pub(crate) flush: Histogram,
+    pub(crate) heartbeat: Histogram,
+    pub(crate) timeouts: Counter,
+    pub(crate) queue_length: UpDownCounter,
+    pub(crate) queue_size: UpDownCounter,
+    pub(crate) oldest_flush: Gauge,
+    pub(crate) oldest_receipt: Gauge,
+    pub(crate) classes: Vec<ClassSeries>,
     recorder: Handle,
 }
 
+/// The series of one message class.
+#[derive(Debug)]
+pub(crate) struct ClassSeries {
+    pub(crate) accepted: Counter,
+    pub(crate) outcomes: [Counter; 6],
+    pub(crate) pending: UpDownCounter,
+    ages: [Histogram; 4],
+}
+
 impl Series {
-    pub(crate) fn open(recorder: &Handle, endpoint: &'static str, role: Role) -> Self {
+    pub(crate) fn open(
+        recorder: &Handle,
+        endpoint: &'static str,
+        role: Role,
+        settings: &Settings,
+    ) -> Self {
         let meter = recorder.meter();
         let attributes = common(endpoint, role);
         let with = |more: &[KeyValue]| [&attributes, more].concat();
@@ -58,14 +82,52 @@ impl Series {
             })
         };
         let bytes = |i| meter.counter(&metric::WEBSOCKET_IO, &with(&[direction(i)]));
+        let oldest = |stage: Stage| {
+            let stage = KeyValue::new(key::WEBSOCKET_DELIVERY_STAGE, stage.as_str());
+            meter.gauge(&metric::WEBSOCKET_DELIVERY_OLDEST_AGE, &with(&[stage]))
+        };
         Self {
             endpoint,
             role,
             active: meter.up_down_counter(&metric::WEBSOCKET_CONNECTION_ACTIVE, &attributes),
             messages: [messages(0), messages(1)],
             bytes: [bytes(0), bytes(1)],
+            flush: meter.histogram(&metric::WEBSOCKET_FLUSH_DURATION, &attributes),
+            heartbeat: meter.histogram(&metric::WEBSOCKET_HEARTBEAT_DURATION, &attributes),
+            timeouts: meter.counter(&metric::WEBSOCKET_HEARTBEAT_TIMEOUTS, &attributes),
+            queue_length: meter.up_down_counter(&metric::WEBSOCKET_QUEUE_LENGTH, &attributes),
+            queue_size: meter.up_down_counter(&metric::WEBSOCKET_QUEUE_SIZE, &attributes),
+            oldest_flush: oldest(Stage::Flush),
+            oldest_receipt: oldest(Stage::Receipt),
+            classes: settings
+                .classes
+                .iter()
+                .map(|class| ClassSeries::open(recorder, &attributes, class))
+                .collect(),
             recorder: recorder.clone(),
         }
+    }
+
+    /// The ages of a class at a stage.
+    pub(crate) fn age(&self, class: ClassId, stage: Stage) -> &Histogram {
+        &self.classes[usize::from(class.0)].ages[stage as usize]
+    }
+
+    /// The series of handshakes that ended so.
+    pub(crate) fn handshake(&self, error: Option<&'static str>) -> Histogram {
+        let mut attributes = self.common();
+        attributes.extend(error.map(|error| KeyValue::new(key::ERROR_TYPE, error)));
+        let meter = self.recorder.meter();
+        meter.histogram(&metric::WEBSOCKET_HANDSHAKE_DURATION, &attributes)
+    }
+
+    /// Counts a disagreement of clocks: `node` or `step`.
+    pub(crate) fn anomaly(&self, source: &'static str) {
+        let mut attributes = self.common();
+        attributes.push(KeyValue::new(key::WEBSOCKET_CLOCK_SOURCE, source));
+        let meter = self.recorder.meter();
+        let counter = meter.counter(&metric::WEBSOCKET_DELIVERY_CLOCK_ANOMALIES, &attributes);
+        counter.add(1);
     }
 
     /// The series of connections' lives that ended in this class.
@@ -96,4 +158,26 @@ fn common(endpoint: &'static str, role: Role) -> [KeyValue; 2] {
         KeyValue::new(key::WEBSOCKET_ENDPOINT, endpoint),
         KeyValue::new(key::WEBSOCKET_ROLE, role.as_str()),
     ]
+}
+
+impl ClassSeries {
+    fn open(recorder: &Handle, common: &[KeyValue], class: &MessageClass) -> Self {
+        let meter = recorder.meter();
+        let class = KeyValue::new(key::WEBSOCKET_MESSAGE_CLASS, class.name);
+        let attributes = [common, &[class]].concat();
+        let with = |more: KeyValue| [&attributes[..], &[more]].concat();
+        let stages = [Stage::Origin, Stage::Flush, Stage::Receipt, Stage::AppAck];
+        Self {
+            accepted: meter.counter(&metric::WEBSOCKET_DELIVERY_ACCEPTED, &attributes),
+            outcomes: Outcome::ALL.map(|outcome| {
+                let outcome = KeyValue::new(key::WEBSOCKET_DELIVERY_OUTCOME, outcome.as_str());
+                meter.counter(&metric::WEBSOCKET_DELIVERY_MESSAGES, &with(outcome))
+            }),
+            pending: meter.up_down_counter(&metric::WEBSOCKET_DELIVERY_PENDING, &attributes),
+            ages: stages.map(|stage| {
+                let stage = KeyValue::new(key::WEBSOCKET_DELIVERY_STAGE, stage.as_str());
+                meter.histogram(&metric::WEBSOCKET_DELIVERY_AGE, &with(stage))
+            }),
+        }
+    }
 }

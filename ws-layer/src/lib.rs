@@ -36,20 +36,42 @@
 //! # let _ = app;
 //! ```
 
+mod bucket;
+#[cfg(feature = "tungstenite-030")]
+mod client;
+mod clock;
 mod close;
 mod connection;
 mod ending;
 mod endpoint;
+mod flow;
+mod handshake;
+mod ledger;
+mod line;
 mod mark;
 mod message;
+mod observe;
+mod outbox;
+mod pings;
+#[cfg(test)]
+mod probe;
 mod session;
 mod sessions;
+mod settings;
+mod stamp;
 mod tally;
+mod ticker;
 mod upgrade;
 
+#[cfg(feature = "tungstenite-030")]
+pub use client::{ClientSocket, Connector};
 pub use close::{Cause, Class};
 pub use endpoint::Role;
 pub use message::{Failure, Fault, Kind, Message};
+pub use observe::{Observe, observe};
+pub use outbox::{Outbox, OutboxLimits, OutboxSession, Outgoing, Pushed, WhenFull, fan_out};
 pub use session::Session;
 pub use sessions::{Drained, Sessions};
+pub use settings::{Builder, ClassId, MessageClass, Stage};
+pub use stamp::Stamp;
 pub use upgrade::Upgrade;

@@ -148,30 +148,89 @@ impl Fault for axum::Error {
     }
 }
 
-macro_rules! fault {
-    ($ts:ident) => {
-        impl Fault for $ts::Error {
-            fn failure(&self) -> Failure {
-                use $ts::Error;
-                use $ts::error::ProtocolError;
-                match self {
-                    Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => Failure::Eof,
-                    Error::Protocol(ProtocolError::SendAfterClosing)
-                    | Error::ConnectionClosed
-                    | Error::AlreadyClosed
-                    | Error::WriteBufferFull(_) => Failure::Misuse,
-                    Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-                        Failure::Eof
+/// Implements [`Message`] and [`Fault`] for one version of tungstenite.
+macro_rules! implement {
+    ($ts:path, $message:ty) => {
+        const _: () = {
+            use $ts as ts;
+
+            impl $crate::Message for $message {
+                fn kind(&self) -> $crate::Kind {
+                    match self {
+                        Self::Text(_) => $crate::Kind::Text,
+                        Self::Ping(_) => $crate::Kind::Ping,
+                        Self::Pong(_) => $crate::Kind::Pong,
+                        Self::Close(_) => $crate::Kind::Close,
+                        // A raw frame is never read, and rarely written.
+                        Self::Binary(_) | Self::Frame(_) => $crate::Kind::Binary,
                     }
-                    Error::Io(_) => Failure::Reset,
-                    Error::Tls(_) => Failure::Tls,
-                    Error::Capacity(_) => Failure::TooBig,
-                    Error::Utf8(_) => Failure::InvalidUtf8,
-                    _ => Failure::Protocol,
+                }
+
+                fn size(&self) -> usize {
+                    match self {
+                        Self::Text(text) => text.as_str().len(),
+                        Self::Binary(data) | Self::Ping(data) | Self::Pong(data) => data.len(),
+                        Self::Close(frame) => {
+                            frame.as_ref().map_or(0, |frame| 2 + frame.reason.len())
+                        }
+                        Self::Frame(frame) => frame.payload().len(),
+                    }
+                }
+
+                fn close_code(&self) -> Option<u16> {
+                    match self {
+                        Self::Close(frame) => frame.as_ref().map(|frame| frame.code.into()),
+                        _ => None,
+                    }
+                }
+
+                fn pong(&self) -> &[u8] {
+                    match self {
+                        Self::Pong(data) => data,
+                        _ => &[],
+                    }
+                }
+
+                fn ping(payload: &[u8]) -> Self {
+                    Self::Ping(payload.to_vec().into())
+                }
+
+                fn close(code: u16, reason: &'static str) -> Self {
+                    let reason = ts::Utf8Bytes::from_static(reason);
+                    let code = code.into();
+                    Self::Close(Some(ts::protocol::CloseFrame { code, reason }))
                 }
             }
-        }
+
+            impl $crate::Fault for ts::Error {
+                fn failure(&self) -> $crate::Failure {
+                    use ts::Error;
+                    use ts::error::ProtocolError;
+                    use $crate::Failure;
+                    match self {
+                        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+                            Failure::Eof
+                        }
+                        Error::Protocol(ProtocolError::SendAfterClosing)
+                        | Error::ConnectionClosed
+                        | Error::AlreadyClosed
+                        | Error::WriteBufferFull(_) => Failure::Misuse,
+                        Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+                            Failure::Eof
+                        }
+                        Error::Io(_) => Failure::Reset,
+                        Error::Tls(_) => Failure::Tls,
+                        Error::Capacity(_) => Failure::TooBig,
+                        Error::Utf8(_) => Failure::InvalidUtf8,
+                        _ => Failure::Protocol,
+                    }
+                }
+            }
+        };
     };
 }
 
-fault!(ts29);
+#[cfg(feature = "tungstenite-030")]
+pub(crate) use implement;
+
+implement!(tungstenite_029, tungstenite_029::Message);

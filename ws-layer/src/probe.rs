@@ -1,16 +1,18 @@
 //! A recorder for tests: remembers what it was told, exactly, and wakes who waits for it.
 
+#![allow(dead_code, unreachable_pub, reason = "shared by unit tests and suites, each of which uses a part")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use campanile_recorder::{
     Count, Counter, End, Gauge, Handle, Head, Histogram, Meter, Moment, Record, Recorder, Started,
-    UpDownCounter,
+    Stock, UpDownCounter,
 };
 use campanile_semconv::metric::Metric;
 use opentelemetry::trace::{SpanContext, TraceState};
-use opentelemetry::{Context, KeyValue, SpanId, TraceFlags, TraceId};
+use opentelemetry::{KeyValue, SpanId, TraceFlags, TraceId};
 use tokio::sync::Notify;
 
 /// A span that was reported.
@@ -138,11 +140,8 @@ impl std::fmt::Debug for Probe {
 }
 
 impl Recorder for Probe {
-    fn start(&self, _: Head<'_>) -> Started {
-        Started {
-            context: Context::current(),
-            at: SystemTime::now(),
-        }
+    fn start(&self, head: Head<'_>) -> Started {
+        Stock::from_global().start(head)
     }
 
     fn end(&self, _: &Started, _: End) {}

@@ -1,5 +1,7 @@
 //! A socket, observed: the same messages and errors, byte for byte.
 
+mod duties;
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll, ready};
@@ -10,32 +12,42 @@ use futures_util::{Sink, SinkExt, StreamExt};
 use opentelemetry::Context;
 
 use crate::connection::{Connection, Sending};
-use crate::sessions::Order;
+use crate::flow::Entry;
+use crate::pings::Pings;
+use crate::settings::ClassId;
+use crate::stamp::Stamp;
 use crate::{Cause, Fault, Message};
-
-/// The reason given in the close frame of a drain.
-const RESTART: (u16, &str) = (1012, "service restart");
 
 /// A WebSocket whose beginning, messages and end are reported.
 ///
 /// It is the stream and the sink that it wraps: `split()` works, messages and errors pass
 /// untouched. Dropping it ends the connection and says so.
 ///
+/// A session from our [`Upgrade`](crate::Upgrade) pings its peer: as a heartbeat, and behind data
+/// to learn when the peer has read it; the answers to these pings are kept from the application.
 /// While [`Sessions::drain`](crate::Sessions::drain) runs, reading from it also closes it with
-/// code 1012.
+/// code 1012. A session from [`observe`](crate::observe) sends nothing of its own unless asked to.
 pub struct Session<S = WebSocket> {
     inner: S,
     connection: Connection,
     context: Context,
+    pings: Option<Pings>,
+    /// When the first message since the last flush was written.
+    batch: Option<u32>,
+    /// Whether a frame of our own still has to be flushed.
+    unflushed: bool,
     finished: bool,
 }
 
 impl<S> Session<S> {
-    pub(crate) fn new(inner: S, connection: Connection, context: Context) -> Self {
+    pub(crate) fn new(inner: S, connection: Connection, context: Context, pings: bool) -> Self {
         Self {
             inner,
             connection,
             context,
+            pings: pings.then(Pings::default),
+            batch: None,
+            unflushed: false,
             finished: false,
         }
     }
@@ -57,6 +69,64 @@ impl<S> Session<S> {
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
+
+    /// Names the cause of the close frame that the application is about to send, when the code
+    /// alone does not tell it: [`Cause::Idle`], [`Cause::Superseded`], [`Cause::Auth`].
+    pub fn because(&mut self, cause: Cause) -> &mut Self {
+        self.connection.ending().order(cause);
+        self
+    }
+
+    /// Notes that the peer's application has handled the oldest `count` messages that are not
+    /// acknowledged yet. Returns how many there were: fewer means that the peer acknowledges what
+    /// was never sent.
+    ///
+    /// Has a meaning where delivery is decided at [`Stage::AppAck`](crate::Stage::AppAck); else it
+    /// returns 0.
+    pub fn acknowledge(&mut self, count: usize) -> usize {
+        let line = self.connection.line();
+        let now = self.connection.now();
+        let (limits, series) = (&line.sessions.settings().limits, line.series());
+        let found = line.flow_if(|flow| flow.acknowledge(count, now, limits, series));
+        found.unwrap_or(0)
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Whether something was written and not flushed.
+    pub(crate) fn has_unflushed(&self) -> bool {
+        self.batch.is_some() || self.unflushed
+    }
+
+    fn noted<E: Fault>(&mut self, result: Result<(), E>) -> Result<(), E> {
+        if let Err(error) = &result {
+            self.connection.failed(error);
+        }
+        result
+    }
+
+    /// Notes a message that was given to the socket. `accepted` tells that an outbox has already
+    /// entered it into the books.
+    fn written(&mut self, sending: Sending, entry: Option<Entry>) {
+        self.connection.sent(sending);
+        if !sending.kind.is_data() || self.connection.is_ended() {
+            return;
+        }
+        let now = *self.batch.get_or_insert_with(|| self.connection.now());
+        self.connection.line().flow(|flow| {
+            let entry = entry.unwrap_or_else(|| {
+                flow.ledger.accept(ClassId::default());
+                Entry {
+                    at: now,
+                    class: ClassId::default(),
+                    late: false,
+                }
+            });
+            flow.written(entry);
+        });
+    }
 }
 
 impl<S, M, E> Session<S>
@@ -75,12 +145,38 @@ where
         self.next().await
     }
 
-    /// Sends a message and flushes.
+    /// Sends a message and flushes. Its age counts from now.
     ///
     /// # Errors
     /// Those of the wrapped socket, untouched.
     pub async fn send(&mut self, message: M) -> Result<(), E> {
         SinkExt::send(self, message).await
+    }
+
+    /// Sends a message of a class, made at `stamp`, and flushes.
+    ///
+    /// # Errors
+    /// Those of the wrapped socket, untouched.
+    pub async fn send_stamped(
+        &mut self,
+        message: M,
+        class: ClassId,
+        stamp: Stamp,
+    ) -> Result<(), E> {
+        std::future::poll_fn(|task| self.poll_ready_unpin(task)).await?;
+        let line = self.connection.line();
+        let class = line.sessions.settings().known(class);
+        let at = line.sessions.clock().at(stamp.instant());
+        line.flow(|flow| flow.ledger.accept(class));
+        let late = false;
+        let sent = self.start(message, Some(Entry { at, class, late }));
+        if sent.is_err() {
+            self.connection
+                .line()
+                .flow(|flow| flow.ledger.decide(class, crate::ledger::Outcome::Lost));
+        }
+        sent?;
+        SinkExt::flush(self).await
     }
 
     /// Sends a close frame, with a reason of at most 123 bytes. Keep receiving until `None` to let
@@ -92,27 +188,14 @@ where
         SinkExt::send(self, M::close(code, reason)).await
     }
 
-    /// Does what the process asks for; `Ready` when the stream has to end now.
-    fn obey(&mut self, task: &mut Task<'_>) -> Poll<()> {
-        match self.connection.registered().order(task.waker()) {
-            Order::None => Poll::Pending,
-            Order::Cut => {
-                self.connection.ending().order(Cause::Drain);
-                Poll::Ready(())
-            }
-            Order::Close => {
-                let ending = self.connection.ending();
-                if !ending.is_noted() && !ending.is_ordered() {
-                    ending.order(Cause::Drain);
-                    let (code, reason) = RESTART;
-                    let _ = self.start_send_unpin(M::close(code, reason));
-                }
-                if self.connection.ending().is_ordered() {
-                    let _ = self.inner.poll_flush_unpin(task);
-                }
-                Poll::Pending
-            }
+    /// Gives a message to the socket.
+    pub(crate) fn start(&mut self, message: M, entry: Option<Entry>) -> Result<(), E> {
+        let sending = Sending::of(&message);
+        let result = self.inner.start_send_unpin(message);
+        if result.is_ok() {
+            self.written(sending, entry);
         }
+        self.noted(result)
     }
 }
 
@@ -129,22 +212,33 @@ where
         if this.finished {
             return Poll::Ready(None);
         }
-        let next = match this.inner.poll_next_unpin(task) {
-            Poll::Ready(next) => next,
-            Poll::Pending => {
-                this.connection.idle();
-                ready!(this.obey(task));
-                None
+        let next = loop {
+            let next = match this.inner.poll_next_unpin(task) {
+                Poll::Ready(next) => next,
+                Poll::Pending => {
+                    this.connection.idle();
+                    ready!(this.do_duties(task));
+                    None
+                }
+            };
+            match &next {
+                Some(Ok(message)) => {
+                    this.connection.received(message);
+                    if this.is_own_pong(message) {
+                        continue;
+                    }
+                }
+                Some(Err(error)) => {
+                    this.answer_fault(error.failure(), task);
+                    this.connection.broke(error);
+                }
+                None => {
+                    this.finished = true;
+                    this.connection.finished();
+                }
             }
+            break next;
         };
-        match &next {
-            Some(Ok(message)) => this.connection.received(message),
-            Some(Err(error)) => this.connection.broke(error),
-            None => {
-                this.finished = true;
-                this.connection.finished();
-            }
-        }
         Poll::Ready(next)
     }
 }
@@ -174,16 +268,15 @@ where
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: M) -> Result<(), E> {
-        let sending = Sending::of(&message);
-        let result = self.inner.start_send_unpin(message);
-        if result.is_ok() {
-            self.connection.sent(sending);
-        }
-        self.noted(result)
+        self.start(message, None)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<(), E>> {
         let result = ready!(self.inner.poll_flush_unpin(task));
+        if result.is_ok() {
+            self.unflushed = false;
+            self.flushed(task);
+        }
         Poll::Ready(self.noted(result))
     }
 
@@ -192,15 +285,6 @@ where
         self.connection.ending().sent_close(None);
         let result = ready!(self.inner.poll_close_unpin(task));
         Poll::Ready(self.noted(result))
-    }
-}
-
-impl<S> Session<S> {
-    fn noted<E: Fault>(&mut self, result: Result<(), E>) -> Result<(), E> {
-        if let Err(error) = &result {
-            self.connection.failed(error);
-        }
-        result
     }
 }
 

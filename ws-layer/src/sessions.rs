@@ -1,35 +1,53 @@
-//! What all sessions of a process share: instruments, and the way to reach every one of them.
+//! What all sessions of a process share: settings, instruments, and the way to reach each of them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use campanile_recorder::{Handle, Source};
-use campanile_semconv::value;
-use futures_util::task::AtomicWaker;
+use campanile_recorder::{Counter, Handle, Moment, Source};
+use campanile_semconv::{attribute as key, metric, span, value};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::SpanContext;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use crate::bucket::Bucket;
+use crate::clock::Clock;
 use crate::endpoint::{MAX_ENDPOINTS, Role, Series};
+use crate::line::{Line, Order, Signal};
+use crate::mark::Mark;
+use crate::settings::{Builder, ClassId, MessageClass, Settings, Stage};
+use crate::ticker;
 
 /// The WebSocket sessions of a process. Cheap to clone; keep it in the router's state.
 #[derive(Clone)]
 pub struct Sessions(Arc<Shared>);
 
-struct Shared {
+pub(crate) struct Shared {
     recorder: Handle,
+    settings: Settings,
+    clock: Clock,
     series: Mutex<Vec<Arc<Series>>>,
     open: Mutex<Open>,
     next: AtomicU64,
     left: Notify,
+    pub(crate) hurry: Arc<Notify>,
+    bucket: Mutex<Bucket>,
+    suppressed: Counter,
 }
 
 #[derive(Default)]
-struct Open {
+pub(crate) struct Open {
     draining: bool,
-    signals: HashMap<u64, Arc<Signal>>,
+    pub(crate) signals: HashMap<u64, Arc<Signal>>,
+    /// When each session's next heartbeat is due.
+    pub(crate) beats: BTreeSet<(Instant, u64)>,
+    /// Sessions in which something waits.
+    pub(crate) active: Vec<u64>,
+    /// Whether the ticker runs.
+    pub(crate) ticking: bool,
 }
 
 /// What [`Sessions::drain`] achieved.
@@ -45,13 +63,45 @@ impl Sessions {
     /// Reports to the pipeline that `source` hands over: a `Telemetry`, or a
     /// [`Handle`].
     pub fn new(source: &impl Source) -> Self {
+        Self::builder(source).build()
+    }
+
+    /// Starts from the defaults and changes some of them.
+    pub fn builder(source: &impl Source) -> Builder {
+        Builder::new(source)
+    }
+
+    pub(crate) fn with(recorder: Handle, settings: Settings) -> Self {
+        let meter = recorder.meter();
+        let suppressed = meter.counter(&metric::CAMPANILE_SPAN_SUPPRESSIONS, &[]);
         Self(Arc::new(Shared {
-            recorder: source.recorder(),
+            clock: Clock::new(),
+            bucket: Mutex::new(Bucket::new(settings.spans_per_second)),
+            suppressed,
+            recorder,
+            settings,
             series: Mutex::default(),
             open: Mutex::default(),
             next: AtomicU64::new(0),
             left: Notify::new(),
+            hurry: Arc::default(),
         }))
+    }
+
+    pub(crate) fn of(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// The message class of this name, if it was declared.
+    pub fn class(&self, name: &str) -> Option<ClassId> {
+        let mut names = self.0.settings.classes.iter().map(|class| class.name);
+        let found = names.position(|declared| declared == name)?;
+        u8::try_from(found).ok().map(ClassId)
+    }
+
+    /// The message classes that were declared.
+    pub fn classes(&self) -> &[MessageClass] {
+        &self.0.settings.classes
     }
 
     /// How many sessions are open.
@@ -72,7 +122,7 @@ impl Sessions {
         let before = {
             let mut open = self.lock();
             open.draining = true;
-            order_all(&open, CLOSE);
+            order_all(&open, Order::Drain);
             open.signals.len()
         };
         let done = tokio::time::timeout(deadline, self.emptied()).await;
@@ -80,7 +130,7 @@ impl Sessions {
             Ok(()) => 0,
             Err(_) => {
                 let open = self.lock();
-                order_all(&open, CUT);
+                order_all(&open, Order::Cut);
                 open.signals.len()
             }
         };
@@ -104,6 +154,56 @@ impl Sessions {
         &self.0.recorder
     }
 
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        self.0.clock
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
+    /// Reports a short span of a session, unless the session is not sampled or a storm rages.
+    pub(crate) fn moment(&self, recorder: &Handle, id: u128, moment: Moment<'_>) -> SpanContext {
+        let share = id as u32;
+        if f64::from(share) >= self.0.settings.sampled * f64::from(u32::MAX) + 1.0 {
+            return SpanContext::NONE;
+        }
+        let bucket = self.0.bucket.lock();
+        if !bucket.unwrap_or_else(PoisonError::into_inner).take() {
+            self.0.suppressed.add(1);
+            return SpanContext::NONE;
+        }
+        recorder.moment(moment)
+    }
+
+    /// Reports a stall that is over.
+    pub(crate) fn stalled(&self, signal: &Signal, since: u32) {
+        let mut attributes = signal.series.common();
+        attributes.push(KeyValue::new(
+            key::SESSION_ID,
+            format!("{:032x}", signal.id),
+        ));
+        let moment = Moment {
+            name: span::WEBSOCKET_STALL,
+            start: self.wall(since),
+            end: SystemTime::now(),
+            links: &[signal.connect.to_span_context()],
+            attributes,
+            error: None,
+        };
+        self.moment(&self.0.recorder, signal.id, moment);
+    }
+
+    /// The wall clock at an instant of the past.
+    pub(crate) fn wall(&self, units: u32) -> SystemTime {
+        let ago = crate::clock::age(self.0.clock.now(), units);
+        SystemTime::now() - crate::clock::Units::duration(ago)
+    }
+
     /// The instruments of an endpoint; past the cap, those of `_other`.
     pub(crate) fn series(&self, endpoint: &'static str, role: Role) -> Arc<Series> {
         let mut all = self.0.series.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,34 +222,65 @@ impl Sessions {
             value::OWN_OTHER
         };
         find(&all, endpoint).unwrap_or_else(|| {
-            let series = Arc::new(Series::open(&self.0.recorder, endpoint, role));
+            let settings = &self.0.settings;
+            let series = Arc::new(Series::open(&self.0.recorder, endpoint, role, settings));
             all.push(series.clone());
             series
         })
     }
 
-    pub(crate) fn register(&self) -> Registered {
+    /// Gives a new connection its line; `pings` says whether it is asked for signs of life.
+    pub(crate) fn register(
+        &self,
+        series: Arc<Series>,
+        pings: bool,
+        id: u128,
+        connect: Mark,
+    ) -> Line {
         let key = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let signal = Arc::new(Signal::default());
+        let settings = &self.0.settings;
+        let decide = match settings.decide {
+            Stage::Receipt if !pings => Stage::Flush,
+            stage => stage,
+        };
+        let signal = Arc::new(Signal::new(series, decide, id, connect));
         let mut open = self.lock();
         if open.draining {
-            signal.order(CLOSE);
+            signal.order(Order::Drain);
         }
         open.signals.insert(key, signal.clone());
+        if let Some(interval) = settings.heartbeat.filter(|_| pings) {
+            let first = Instant::now() + interval.mul_f64(0.5 + fastrand::f64() / 2.0);
+            open.beats.insert((first, key));
+            ticker::start(self, &mut open);
+            self.0.hurry.notify_one();
+        }
         drop(open);
-        Registered {
-            sessions: self.clone(),
-            key,
-            signal,
+        Line::new(self.clone(), key, signal)
+    }
+
+    pub(crate) fn leave(&self, key: u64) {
+        let gone = self.lock().signals.remove(&key);
+        if gone.is_some() {
+            self.0.left.notify_waiters();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    /// Something waits in this session from now on.
+    pub(crate) fn activate(&self, key: u64) {
+        let mut open = self.lock();
+        open.active.push(key);
+        ticker::start(self, &mut open);
+        drop(open);
+        self.0.hurry.notify_one();
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Open> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn order_all(open: &Open, order: u8) {
+fn order_all(open: &Open, order: Order) {
     for signal in open.signals.values() {
         signal.order(order);
     }
@@ -159,66 +290,5 @@ impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let open = self.open();
         f.debug_struct("Sessions").field("open", &open).finish()
-    }
-}
-
-/// Close gracefully.
-const CLOSE: u8 = 1;
-/// End the stream at once.
-const CUT: u8 = 2;
-
-/// How a session's task is reached from outside.
-#[derive(Debug, Default)]
-struct Signal {
-    waker: AtomicWaker,
-    order: AtomicU8,
-}
-
-impl Signal {
-    fn order(&self, order: u8) {
-        self.order.fetch_max(order, Ordering::AcqRel);
-        self.waker.wake();
-    }
-}
-
-/// A session's place in the registry. Leaves it when dropped.
-#[derive(Debug)]
-pub(crate) struct Registered {
-    sessions: Sessions,
-    key: u64,
-    signal: Arc<Signal>,
-}
-
-/// What the process asks of a session.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Order {
-    None,
-    Close,
-    Cut,
-}
-
-impl Registered {
-    /// Leaves the registry. Later calls do nothing.
-    pub(crate) fn leave(&self) {
-        let gone = self.sessions.lock().signals.remove(&self.key);
-        if gone.is_some() {
-            self.sessions.0.left.notify_waiters();
-        }
-    }
-
-    /// Wakes `waker` at the next order, and says which one stands.
-    pub(crate) fn order(&self, waker: &Waker) -> Order {
-        self.signal.waker.register(waker);
-        match self.signal.order.load(Ordering::Acquire) {
-            0 => Order::None,
-            CLOSE => Order::Close,
-            _ => Order::Cut,
-        }
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        self.leave();
     }
 }

@@ -1,5 +1,8 @@
 //! The extractor that takes the place of axum's `WebSocketUpgrade`.
 
+mod hello;
+mod offered;
+
 use std::borrow::Cow;
 use std::future::Future;
 use std::time::SystemTime;
@@ -13,14 +16,14 @@ use axum::response::{IntoResponse, Response};
 use campanile_recorder::{Handle, Seed};
 use campanile_semconv::attribute as key;
 use opentelemetry::context::FutureExt;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 
 use crate::connection::{Beginning, Connection};
+use crate::handshake::{Handshake, Refusal};
 use crate::{Role, Session, Sessions};
-
-/// The endpoint's name when the application gives none.
-const DEFAULT_ENDPOINT: &str = "default";
+use hello::Hello;
+use offered::Offered;
 
 /// Upgrades a request to a WebSocket whose [`Session`] is observed.
 ///
@@ -50,11 +53,13 @@ const DEFAULT_ENDPOINT: &str = "default";
 pub struct Upgrade<F = DefaultOnFailedUpgrade> {
     inner: WebSocketUpgrade<F>,
     sessions: Sessions,
-    endpoint: &'static str,
+    handshake: Handshake,
     seen: SystemTime,
     version: Version,
     context: Context,
     recorder: Handle,
+    offered: Offered,
+    hello: bool,
 }
 
 impl<S> FromRequestParts<S> for Upgrade
@@ -67,7 +72,9 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         let sessions = Sessions::from_ref(state);
         let seen = SystemTime::now();
+        let mut handshake = Handshake::begin(&sessions, Role::Server, Refusal::BadRequest);
         let inner = WebSocketUpgrade::from_request_parts(parts, state).await?;
+        handshake.expect(Refusal::Rejected);
         let (context, recorder) = match parts.extensions.get::<Seed>() {
             Some(seed) => (seed.context.clone(), seed.recorder.clone()),
             None => (Context::current(), sessions.recorder().clone()),
@@ -75,11 +82,13 @@ where
         Ok(Self {
             inner,
             sessions,
-            endpoint: DEFAULT_ENDPOINT,
+            handshake,
             seen,
             version: parts.version,
             context,
             recorder,
+            offered: Offered::of(&parts.headers),
+            hello: false,
         })
     }
 }
@@ -88,7 +97,7 @@ impl<F> Upgrade<F> {
     /// Names the endpoint in every signal (`websocket.endpoint`). Default: `default`. A process
     /// keeps 8 names; later ones are counted as `_other`.
     pub fn endpoint(mut self, name: &'static str) -> Self {
-        self.endpoint = name;
+        self.handshake.set_endpoint(name);
         self
     }
 
@@ -109,6 +118,28 @@ impl<F> Upgrade<F> {
     /// The subprotocol that was selected.
     pub fn selected_protocol(&self) -> Option<&HeaderValue> {
         self.inner.selected_protocol()
+    }
+
+    /// Waits for a hello as the first frame, from clients that offer the subprotocol `wsobs.v1`:
+    /// a browser can name its trace context there. See the wire contract in the guide.
+    ///
+    /// A client that does not offer it is served as ever. The first frame has 5 s and 4 KiB;
+    /// without a proper hello the connection is closed (1008, 1007 or 1009) and no session begins.
+    pub fn with_hello(mut self) -> Self {
+        self.hello = true;
+        self
+    }
+
+    /// Answers with `response` instead of a session, and counts the handshake as rejected: by
+    /// authentication (401, 403), by a limit (429, 503), or for another reason.
+    pub fn refuse(mut self, response: impl IntoResponse) -> Response {
+        let response = response.into_response();
+        self.handshake.expect(match response.status().as_u16() {
+            401 | 403 => Refusal::Auth,
+            429 | 503 => Refusal::Limit,
+            _ => Refusal::Rejected,
+        });
+        response
     }
 
     /// Limits the size of a message, in bytes. Default: 64 MiB.
@@ -142,11 +173,13 @@ impl<F> Upgrade<F> {
         Upgrade {
             inner: self.inner.on_failed_upgrade(hook),
             sessions: self.sessions,
-            endpoint: self.endpoint,
+            handshake: self.handshake,
             seen: self.seen,
             version: self.version,
             context: self.context,
             recorder: self.recorder,
+            offered: self.offered,
+            hello: self.hello,
         }
     }
 
@@ -162,28 +195,54 @@ impl<F> Upgrade<F> {
         F: OnFailedUpgrade,
     {
         if self.sessions.is_draining() {
-            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            return self.refuse(StatusCode::SERVICE_UNAVAILABLE);
         }
-        let upgrade = self.context.span().span_context().clone();
+        let Self {
+            mut inner,
+            sessions,
+            mut handshake,
+            seen,
+            version,
+            context,
+            recorder,
+            offered,
+            hello,
+        } = self;
+        if offered.contract && inner.selected_protocol().is_none() {
+            // A browser fails the handshake unless one of its offers is selected.
+            inner.set_selected_protocol(HeaderValue::from_static(offered::CONTRACT));
+        }
+        handshake.expect(Refusal::UpgradeFailed);
+        let upgrade = context.span().span_context().clone();
         // The span itself has ended by then, and must not be kept alive by the socket.
-        let context = self.context.with_remote_span_context(upgrade.clone());
-        let (sessions, recorder) = (self.sessions, self.recorder);
-        let (endpoint, seen, version) = (self.endpoint, self.seen, self.version);
-        drop(self.context);
-        self.inner.on_upgrade(move |socket| {
-            let beginning = Beginning {
-                seen,
-                upgrade,
-                recorder,
-                series: sessions.series(endpoint, Role::Server),
-                attributes: version_attribute(version).into_iter().collect(),
+        let context = context.with_remote_span_context(upgrade.clone());
+        let kept = context.clone();
+        inner.on_upgrade(move |mut socket| {
+            let served = async move {
+                let id = fastrand::u128(1..);
+                let mut also: Vec<SpanContext> = offered.context.into_iter().collect();
+                if hello && offered.contract {
+                    match hello::exchange(&mut socket, id).await {
+                        Ok(Hello { context }) => also.extend(context),
+                        Err(refusal) => return handshake.expect(refusal),
+                    }
+                }
+                let beginning = Beginning {
+                    seen,
+                    upgrade,
+                    also,
+                    recorder,
+                    series: sessions.series(handshake.endpoint(), Role::Server),
+                    attributes: version_attribute(version).into_iter().collect(),
+                    id,
+                    pings: true,
+                };
+                let connection = Connection::begin(&sessions, beginning);
+                handshake.succeed();
+                drop(sessions);
+                handler(Session::new(socket, connection, kept, true)).await;
             };
-            let connection = Connection::begin(&sessions, beginning);
-            let session = Session::new(socket, connection, context.clone());
-            let attached = context.clone().attach();
-            let handled = handler(session);
-            drop(attached);
-            handled.with_context(context)
+            served.with_context(context)
         })
     }
 

@@ -1,0 +1,237 @@
+//! A session's line to the rest of the process: orders come in over it, and what waits is seen.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+
+use crate::clock::Units;
+use crate::endpoint::Series;
+use crate::flow::{Flow, Oldest};
+use crate::mark::Mark;
+use crate::outbox::Waiting;
+use crate::sessions::Sessions;
+use crate::settings::Stage;
+
+/// What the process asks of a session; a later one outranks an earlier one.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Order {
+    None,
+    /// Close, because the process goes away.
+    Drain,
+    /// Close, because the peer does not read.
+    SlowConsumer,
+    /// End the stream at once.
+    Cut,
+}
+
+/// The part of a session that others may touch.
+#[derive(Debug)]
+pub(crate) struct Signal {
+    waker: AtomicWaker,
+    order: AtomicU8,
+    beat: AtomicBool,
+    decide: Stage,
+    pub(crate) series: Arc<Series>,
+    pub(crate) id: u128,
+    /// The span of the connection's beginning.
+    pub(crate) connect: Mark,
+    flow: Mutex<Option<Box<Flow>>>,
+}
+
+impl Signal {
+    pub(crate) fn new(series: Arc<Series>, decide: Stage, id: u128, connect: Mark) -> Self {
+        Self {
+            id,
+            connect,
+            waker: AtomicWaker::new(),
+            order: AtomicU8::new(0),
+            beat: AtomicBool::new(false),
+            decide,
+            series,
+            flow: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn order(&self, order: Order) {
+        self.order.fetch_max(order as u8, Ordering::AcqRel);
+        self.waker.wake();
+    }
+
+    pub(crate) fn beat(&self) {
+        self.beat.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    pub(crate) fn wake(&self) {
+        self.waker.wake();
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Box<Flow>>> {
+        self.flow.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn outbox(&self) -> Option<Arc<dyn Waiting>> {
+        self.lock().as_ref()?.outbox.as_ref()?.upgrade()
+    }
+
+    /// A look at what waits. `None` once nothing does, and nothing is left to be told.
+    pub(crate) fn tick(&self, now: u32, sessions: &Sessions) -> Option<Ticked> {
+        let limits = &sessions.settings().limits;
+        let queued = self.outbox().map(|outbox| outbox.tick(now));
+        let mut slot = self.lock();
+        let flow = slot.as_mut()?;
+        let mut oldest = flow.tick(now, limits);
+        flow.ledger.tell(&self.series);
+        if queued.is_none_or(|age| age.is_none()) && flow.is_empty() {
+            flow.active = false;
+            let ended = flow.stalled.take();
+            if flow.is_idle() {
+                *slot = None;
+            }
+            return ended.map(|since| Ticked {
+                oldest,
+                stalled: Some(since),
+                more: false,
+            });
+        }
+        let queued = queued.flatten().unwrap_or_default();
+        oldest.flush = oldest.flush.max(queued);
+        oldest.receipt = oldest.receipt.max(queued);
+        let stalled = stall(flow, oldest, now, Units::of(sessions.settings().stall));
+        let wake = flow.wants_receipt();
+        drop(slot);
+        if wake {
+            self.wake();
+        }
+        Some(Ticked {
+            oldest,
+            stalled,
+            more: true,
+        })
+    }
+}
+
+/// What a tick has found.
+#[derive(Debug)]
+pub(crate) struct Ticked {
+    pub(crate) oldest: Oldest,
+    /// A stall has ended that began then.
+    pub(crate) stalled: Option<u32>,
+    /// Something still waits.
+    pub(crate) more: bool,
+}
+
+/// Notes a stall, and returns the beginning of one that is over.
+fn stall(flow: &mut Flow, oldest: Oldest, now: u32, limit: u32) -> Option<u32> {
+    let age = oldest.flush.max(oldest.receipt);
+    if age > limit {
+        flow.stalled.get_or_insert(now.wrapping_sub(age));
+        return None;
+    }
+    flow.stalled.take()
+}
+
+/// A session's place in the registry. Leaves it when dropped.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) sessions: Sessions,
+    key: u64,
+    signal: Arc<Signal>,
+}
+
+impl Line {
+    pub(crate) fn new(sessions: Sessions, key: u64, signal: Arc<Signal>) -> Self {
+        Self {
+            sessions,
+            key,
+            signal,
+        }
+    }
+
+    pub(crate) fn series(&self) -> &Arc<Series> {
+        &self.signal.series
+    }
+
+    pub(crate) fn signal(&self) -> &Arc<Signal> {
+        &self.signal
+    }
+
+    pub(crate) fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// Leaves the registry. Later calls do nothing.
+    pub(crate) fn leave(&self) {
+        self.sessions.leave(self.key);
+    }
+
+    /// Wakes `waker` at the next order, beat or push, and says which order stands.
+    pub(crate) fn order(&self, waker: &Waker) -> Order {
+        self.signal.waker.register(waker);
+        match self.signal.order.load(Ordering::Acquire) {
+            0 => Order::None,
+            1 => Order::Drain,
+            2 => Order::SlowConsumer,
+            _ => Order::Cut,
+        }
+    }
+
+    /// Whether a heartbeat is due.
+    pub(crate) fn take_beat(&self) -> bool {
+        self.signal.beat.swap(false, Ordering::AcqRel)
+    }
+
+    /// Works on the flow, which is made when there is none yet.
+    pub(crate) fn flow<T>(&self, work: impl FnOnce(&mut Flow) -> T) -> T {
+        flow(&self.sessions, self.key, &self.signal, work)
+    }
+
+    /// Works on the flow, if there is one.
+    pub(crate) fn flow_if<T>(&self, work: impl FnOnce(&mut Flow) -> T) -> Option<T> {
+        self.signal.lock().as_deref_mut().map(work)
+    }
+
+    /// Ends the flow: what is not decided is lost. Says how much that was.
+    pub(crate) fn end_flow(&self) -> (u32, Option<u32>) {
+        if let Some(outbox) = self.signal.outbox() {
+            outbox.end();
+        }
+        let mut slot = self.signal.lock();
+        let Some(flow) = slot.as_mut() else {
+            return (0, None);
+        };
+        let pending = flow.ledger.pending();
+        flow.end();
+        flow.ledger.tell(&self.signal.series);
+        (pending, flow.stalled.take())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// Works on the flow of a signal, and lets the ticker know of it once something waits.
+pub(crate) fn flow<T>(
+    sessions: &Sessions,
+    key: u64,
+    signal: &Signal,
+    work: impl FnOnce(&mut Flow) -> T,
+) -> T {
+    let mut slot = signal.lock();
+    let flow = slot.get_or_insert_with(|| {
+        let classes = sessions.settings().classes.len();
+        Box::new(Flow::new(classes, signal.decide))
+    });
+    let result = work(flow);
+    let fresh = !std::mem::replace(&mut flow.active, true);
+    drop(slot);
+    if fresh {
+        sessions.activate(key);
+    }
+    result
+}

@@ -1,0 +1,300 @@
+//! A bounded queue in front of a session, that any task may push to.
+//!
+//! The queue is where freshness is lost, so it is where it is kept in order: a full queue follows
+//! a declared policy, what has outlived its time to live is not sent, and a newer message may take
+//! the place of an older one. Every message that is pushed ends in exactly one counted outcome.
+
+mod queue;
+mod session;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use crate::line::{Order, Signal, flow};
+use crate::settings::{ClassId, Stage};
+use crate::{Message, Session, Sessions, Stamp};
+
+pub use queue::Pushed;
+use queue::{Item, Queue};
+pub use session::OutboxSession;
+
+/// How long a peer that does not read may take to answer the close frame of a slow consumer.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What to do with a message for which there is no room.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum WhenFull {
+    /// Drop the new message. The default.
+    #[default]
+    DropNewest,
+    /// Drop the oldest messages until there is room.
+    DropOldest,
+    /// Close the session with code 3008: the peer does not keep up, and should come back.
+    Close,
+}
+
+/// The bounds of an outbox.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboxLimits {
+    /// Messages. Default: 256.
+    pub messages: usize,
+    /// Payload bytes. Default: 1 MiB.
+    pub bytes: usize,
+    /// What to do when a bound is reached.
+    pub when_full: WhenFull,
+}
+
+impl Default for OutboxLimits {
+    fn default() -> Self {
+        Self {
+            messages: 256,
+            bytes: 1024 * 1024,
+            when_full: WhenFull::default(),
+        }
+    }
+}
+
+/// A message on its way into an outbox.
+#[derive(Clone, Debug)]
+pub struct Outgoing<M> {
+    message: M,
+    class: ClassId,
+    stamp: Stamp,
+    replaces: Option<u64>,
+}
+
+impl<M> Outgoing<M> {
+    /// A message of the first class, made now.
+    pub fn new(message: M) -> Self {
+        Self {
+            message,
+            class: ClassId::default(),
+            stamp: Stamp::now(),
+            replaces: None,
+        }
+    }
+
+    /// Sets the class.
+    pub fn class(mut self, class: ClassId) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// Sets when the message was made. Default: when this was made.
+    pub fn stamp(mut self, stamp: Stamp) -> Self {
+        self.stamp = stamp;
+        self
+    }
+
+    /// Takes the place of a message with the same class and `key` that still waits in the outbox:
+    /// a typing notice, a presence. The older one counts as superseded.
+    pub fn supersede(mut self, key: u64) -> Self {
+        self.replaces = Some(key);
+        self
+    }
+}
+
+impl<M> From<M> for Outgoing<M> {
+    fn from(message: M) -> Self {
+        Self::new(message)
+    }
+}
+
+/// The handle to push to. Cheap to clone; outlives its session, and then refuses.
+pub struct Outbox<M>(Arc<Shared<M>>);
+
+struct Shared<M> {
+    sessions: Sessions,
+    key: u64,
+    signal: Arc<Signal>,
+    limits: OutboxLimits,
+    queue: Mutex<Queue<M>>,
+}
+
+/// What the ticker sees of an outbox, whatever its messages are.
+pub(crate) trait Waiting: fmt::Debug + Send + Sync {
+    /// Charges what is late, drops what has expired, tells what is new; returns the age of the
+    /// oldest message, if there is one.
+    fn tick(&self, now: u32) -> Option<u32>;
+
+    /// The session ended: what waits is lost.
+    fn end(&self);
+}
+
+impl<M: Message + Send + 'static> Outbox<M> {
+    fn new<S>(session: &Session<S>, limits: OutboxLimits) -> Self {
+        let line = session.connection().line();
+        let shared = Arc::new(Shared {
+            sessions: line.sessions.clone(),
+            key: line.key(),
+            signal: line.signal().clone(),
+            limits,
+            queue: Mutex::new(Queue::new(session.connection().is_ended())),
+        });
+        let waiting: Arc<dyn Waiting> = shared.clone();
+        line.flow(|flow| flow.outbox = Some(Arc::downgrade(&waiting)));
+        Self(shared)
+    }
+
+    /// Puts a message into the outbox; the session's task sends it.
+    ///
+    /// Never waits. What becomes of it beyond this answer is counted in
+    /// `websocket.delivery.messages`.
+    pub fn push(&self, message: impl Into<Outgoing<M>>) -> Pushed {
+        let shared = &*self.0;
+        let Outgoing {
+            message,
+            class,
+            stamp,
+            replaces,
+        } = message.into();
+        let class = shared.sessions.settings().known(class);
+        let clock = shared.sessions.clock();
+        let item = Item {
+            at: clock.at(stamp.instant()),
+            class,
+            late: false,
+            replaces,
+            size: message.size(),
+            message,
+        };
+        let mut queue = shared.lock();
+        if queue.is_ended() {
+            return Pushed::Ended;
+        }
+        let pushed = flow(&shared.sessions, shared.key, &shared.signal, |flow| {
+            flow.ledger.accept(class);
+            queue.push(item, shared.limits, &mut flow.ledger)
+        });
+        drop(queue);
+        if let Some(made) = stamp.origin() {
+            shared.record_origin(class, made);
+        }
+        match pushed {
+            Pushed::Dropped if shared.limits.when_full == WhenFull::Close => shared.cut_off(),
+            Pushed::Queued | Pushed::Superseded => shared.signal.wake(),
+            _ => {}
+        }
+        pushed
+    }
+
+    /// Messages that wait, and their payload bytes.
+    pub fn waiting(&self) -> (usize, usize) {
+        self.0.lock().waiting()
+    }
+}
+
+/// Pushes one message to many sessions: they share the payload and the stamp.
+///
+/// Returns how many outboxes took it.
+///
+/// ```
+/// use axum::extract::ws::Message;
+/// use campanile_ws::{Outbox, Outgoing, fan_out};
+///
+/// fn tell_room(room: &[Outbox<Message>], text: String) -> usize {
+///     fan_out(room, &Outgoing::new(Message::text(text)))
+/// }
+/// # let _ = tell_room;
+/// ```
+pub fn fan_out<'a, M>(
+    outboxes: impl IntoIterator<Item = &'a Outbox<M>>,
+    message: &Outgoing<M>,
+) -> usize
+where
+    M: Message + Clone + Send + 'static,
+{
+    let taken = |outbox: &&Outbox<M>| {
+        let pushed = outbox.push(message.clone());
+        matches!(pushed, Pushed::Queued | Pushed::Superseded)
+    };
+    outboxes.into_iter().filter(taken).count()
+}
+
+impl<M> Shared<M> {
+    fn lock(&self) -> MutexGuard<'_, Queue<M>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record_origin(&self, class: ClassId, made: SystemTime) {
+        let age = match SystemTime::now().duration_since(made) {
+            Ok(age) => age,
+            Err(_) => {
+                self.signal.series.anomaly("node");
+                Duration::ZERO
+            }
+        };
+        let histogram = self.signal.series.age(class, Stage::Origin);
+        histogram.record(age.as_secs_f64());
+    }
+
+    /// Asks the session to close, and cuts it off when the peer does not even read that.
+    fn cut_off(&self) {
+        self.signal.order(Order::SlowConsumer);
+        let signal = Arc::downgrade(&self.signal);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::time::sleep(GRACE).await;
+                if let Some(signal) = signal.upgrade() {
+                    signal.order(Order::Cut);
+                }
+            });
+        }
+    }
+
+    fn tell(&self, queue: &mut Queue<M>) {
+        let (length, size) = queue.untold();
+        if length != 0 {
+            self.signal.series.queue_length.add(length);
+        }
+        if size != 0 {
+            self.signal.series.queue_size.add(size);
+        }
+    }
+}
+
+impl<M: Send> Waiting for Shared<M> {
+    fn tick(&self, now: u32) -> Option<u32> {
+        let mut queue = self.lock();
+        let limits = &self.sessions.settings().limits;
+        let mut slot = self.signal.lock();
+        let oldest = slot
+            .as_mut()
+            .and_then(|flow| queue.tick(now, limits, &mut flow.ledger));
+        drop(slot);
+        self.tell(&mut queue);
+        oldest
+    }
+
+    fn end(&self) {
+        let mut queue = self.lock();
+        let mut slot = self.signal.lock();
+        if let Some(flow) = slot.as_mut() {
+            queue.end(&mut flow.ledger);
+        }
+        drop(slot);
+        self.tell(&mut queue);
+    }
+}
+
+impl<M> Clone for Outbox<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M> fmt::Debug for Outbox<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<M> fmt::Debug for Shared<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (messages, bytes) = self.lock().waiting();
+        let mut debug = f.debug_struct("Outbox");
+        debug.field("messages", &messages).field("bytes", &bytes);
+        debug.finish()
+    }
+}

@@ -1,0 +1,162 @@
+//! Our own pings: heartbeat and barrier in one.
+//!
+//! Frames are ordered and a peer's stack answers a ping by itself, so the pong of a ping that was
+//! queued behind data proves that the stack has read the data. One ping is outstanding at a time.
+
+use crate::clock::age;
+
+/// The first byte of the payload, so that a pong of ours is told from the application's.
+const MARK: u8 = 0x57;
+
+/// A payload: the mark, the ping's number, a nonce that a peer cannot guess.
+pub(crate) type Payload = [u8; 9];
+
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    nonce: u32,
+    sent: u32,
+    /// The position in the flow that it stands behind.
+    covers: u32,
+}
+
+/// The state of one connection's pings.
+#[derive(Debug, Default)]
+pub(crate) struct Pings {
+    outstanding: Option<Outstanding>,
+    number: u32,
+    last: u32,
+    misses: u8,
+    heard: bool,
+    pinged: bool,
+}
+
+/// What a pong of ours proves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) round_trip: u32,
+    pub(crate) covers: u32,
+}
+
+/// What a heartbeat found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Beat {
+    /// The peer was heard, or there was nothing to be heard.
+    Alive,
+    /// A ping was not answered in a whole interval.
+    Missed,
+    /// Two were not.
+    Dead,
+}
+
+impl Pings {
+    /// Something came from the peer, whatever it was.
+    pub(crate) fn heard(&mut self) {
+        self.heard = true;
+    }
+
+    /// Judges the interval that has just ended, and begins the next.
+    pub(crate) fn beat(&mut self) -> Beat {
+        let silent = self.pinged && !self.heard;
+        self.misses = if silent { self.misses + 1 } else { 0 };
+        self.heard = false;
+        self.pinged = true;
+        match self.misses {
+            0 => Beat::Alive,
+            1 => Beat::Missed,
+            _ => Beat::Dead,
+        }
+    }
+
+    /// Whether a barrier may leave: none is outstanding, and the last left long enough ago.
+    pub(crate) fn may_send(&self, now: u32, spacing: u32) -> bool {
+        self.outstanding.is_none() && (self.number == 0 || age(now, self.last) >= spacing)
+    }
+
+    /// Makes the next ping. One that is still outstanding is given up.
+    pub(crate) fn next(&mut self, now: u32, covers: u32) -> Payload {
+        self.number = self.number.wrapping_add(1).max(1);
+        self.last = now;
+        let nonce = fastrand::u32(..);
+        self.outstanding = Some(Outstanding {
+            nonce,
+            sent: now,
+            covers,
+        });
+        let mut payload = [MARK; 9];
+        payload[1..5].copy_from_slice(&self.number.to_be_bytes());
+        payload[5..].copy_from_slice(&nonce.to_be_bytes());
+        payload
+    }
+
+    /// Reads a pong: `Some` when it is the answer to the outstanding ping of ours.
+    pub(crate) fn answer(&mut self, pong: &[u8], now: u32) -> Option<Answer> {
+        let Outstanding {
+            nonce,
+            sent,
+            covers,
+        } = self.outstanding?;
+        let [MARK, rest @ ..] = pong else { return None };
+        let (number, cookie) = rest.split_first_chunk::<4>()?;
+        if *number != self.number.to_be_bytes() || cookie != nonce.to_be_bytes() {
+            return None;
+        }
+        self.outstanding = None;
+        Some(Answer {
+            round_trip: age(now, sent),
+            covers,
+        })
+    }
+
+    /// Whether a pong is an answer to one of our pings, be it too late.
+    pub(crate) fn is_ours(&self, pong: &[u8]) -> bool {
+        let Some((mark, rest)) = pong.split_first() else {
+            return false;
+        };
+        let number = rest
+            .first_chunk::<4>()
+            .map(|bytes| u32::from_be_bytes(*bytes));
+        *mark == MARK && pong.len() == 9 && number.is_some_and(|n| n != 0 && n <= self.number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_exact_answer_counts() {
+        let mut pings = Pings::default();
+        let first = pings.next(10, 3);
+        assert_eq!(pings.answer(b"", 20), None);
+        assert_eq!(pings.answer(&[MARK; 9], 20), None);
+        assert!(!pings.may_send(1_000_000, 1));
+        let answer = Answer {
+            round_trip: 10,
+            covers: 3,
+        };
+        assert_eq!(pings.answer(&first, 20), Some(answer));
+        assert_eq!(pings.answer(&first, 20), None, "no answer counts twice");
+        assert!(pings.is_ours(&first) && !pings.is_ours(b"W") && !pings.is_ours(b"application"));
+    }
+
+    #[test]
+    fn the_next_ping_keeps_its_distance() {
+        let mut pings = Pings::default();
+        assert!(pings.may_send(0, 100));
+        let ping = pings.next(0, 0);
+        pings.answer(&ping, 1);
+        assert!(!pings.may_send(99, 100));
+        assert!(pings.may_send(100, 100));
+    }
+
+    #[test]
+    fn two_silent_intervals_after_a_ping_are_death_and_any_sound_is_life() {
+        let mut pings = Pings::default();
+        assert_eq!(pings.beat(), Beat::Alive, "nothing had been asked yet");
+        assert_eq!(pings.beat(), Beat::Missed);
+        pings.heard();
+        assert_eq!(pings.beat(), Beat::Alive);
+        assert_eq!(pings.beat(), Beat::Missed);
+        assert_eq!(pings.beat(), Beat::Dead);
+    }
+}

@@ -1,0 +1,168 @@
+//! What a session does beside the application: orders, heartbeats, barriers, the right close code.
+
+use std::task::{Context as Task, Poll};
+
+use futures_core::Stream;
+use futures_util::{Sink, SinkExt};
+
+use super::Session;
+use crate::clock::{Units, age};
+use crate::connection::Sending;
+use crate::line::Order;
+use crate::pings::Beat;
+use crate::{Cause, Failure, Fault, Kind, Message};
+
+impl<S, M, E> Session<S>
+where
+    S: Stream<Item = Result<M, E>> + Sink<M, Error = E> + Unpin,
+    M: Message,
+    E: Fault,
+{
+    /// Does what is due. `Ready` when the stream has to end now.
+    pub(super) fn do_duties(&mut self, task: &mut Task<'_>) -> Poll<()> {
+        let cut = match self.connection.line().order(task.waker()) {
+            Order::None => false,
+            Order::Drain => {
+                self.close_for(Cause::Drain, 1012, "service restart");
+                false
+            }
+            Order::SlowConsumer => {
+                self.close_for(Cause::SlowConsumer, 3008, "slow consumer");
+                false
+            }
+            Order::Cut => {
+                self.connection.ending().order(Cause::Drain);
+                true
+            }
+        };
+        if cut || self.beat(task) {
+            return Poll::Ready(());
+        }
+        self.barrier(task);
+        self.flush_own(task);
+        Poll::Pending
+    }
+
+    fn close_for(&mut self, cause: Cause, code: u16, reason: &'static str) {
+        let ending = self.connection.ending();
+        if !ending.is_noted() && !ending.is_ordered() {
+            ending.order(cause);
+            self.unflushed |= self.start(M::close(code, reason), None).is_ok();
+        }
+    }
+
+    /// Sends the close frame that RFC 6455 asks for when the peer broke its rules.
+    pub(super) fn answer_fault(&mut self, failure: Failure, task: &mut Task<'_>) {
+        let (code, reason) = match failure {
+            Failure::Protocol => (1002, "protocol error"),
+            Failure::InvalidUtf8 => (1007, "invalid utf-8"),
+            Failure::TooBig => (1009, "message too big"),
+            _ => return,
+        };
+        if self.pings.is_none() || self.connection.ending().is_noted() {
+            return;
+        }
+        let message = M::close(code, reason);
+        let sending = Sending::of(&message);
+        self.connection.ending().broke(failure);
+        if self.inner.start_send_unpin(message).is_ok() {
+            self.connection.sent(sending);
+            let _ = self.inner.poll_flush_unpin(task);
+        }
+    }
+
+    /// Judges the last interval, if one is over; true when the peer is dead.
+    fn beat(&mut self, task: &mut Task<'_>) -> bool {
+        if self.pings.is_none() || !self.connection.line().take_beat() {
+            return false;
+        }
+        let now = self.connection.now();
+        self.connection.tell(now);
+        let Some(pings) = &mut self.pings else {
+            return false;
+        };
+        let beat = pings.beat();
+        if beat != Beat::Alive {
+            self.connection.line().series().timeouts.add(1);
+        }
+        if beat == Beat::Dead {
+            self.connection.ending().order(Cause::Heartbeat);
+            return true;
+        }
+        self.ping(now, task);
+        false
+    }
+
+    /// Sends a barrier behind data whose receipt is not known, unless one is under way.
+    fn barrier(&mut self, task: &mut Task<'_>) {
+        let Some(pings) = &self.pings else { return };
+        let line = self.connection.line();
+        let settings = line.sessions.settings();
+        if !settings.barriers || self.batch.is_some() {
+            return;
+        }
+        let wanted = line.flow_if(|flow| flow.wants_receipt()).unwrap_or(false);
+        if wanted {
+            let now = self.connection.now();
+            if pings.may_send(now, Units::of(settings.tick())) {
+                self.ping(now, task);
+            }
+        }
+    }
+
+    /// Queues a ping behind whatever was written so far.
+    fn ping(&mut self, now: u32, task: &mut Task<'_>) {
+        if self.connection.ending().is_noted() || self.connection.ending().is_ordered() {
+            return;
+        }
+        let Poll::Ready(Ok(())) = self.inner.poll_ready_unpin(task) else {
+            return;
+        };
+        let line = self.connection.line();
+        let covers = line.flow_if(|flow| flow.written_to()).unwrap_or_default();
+        let Some(pings) = &mut self.pings else { return };
+        let payload = pings.next(now, covers);
+        self.unflushed |= self.start(M::ping(&payload), None).is_ok();
+    }
+
+    /// The socket took all that was written.
+    pub(super) fn flushed(&mut self, task: &mut Task<'_>) {
+        let Some(since) = self.batch.take() else {
+            return;
+        };
+        let now = self.connection.now();
+        let line = self.connection.line();
+        let (limits, series) = (&line.sessions.settings().limits, line.series());
+        line.flow_if(|flow| flow.flush(now, limits, series));
+        series.flush.record(Units::seconds(age(now, since)));
+        self.barrier(task);
+        self.flush_own(task);
+    }
+
+    /// Flushes a frame of our own. What fails or blocks here shows in the application's own calls.
+    fn flush_own(&mut self, task: &mut Task<'_>) {
+        if self.unflushed && self.inner.poll_flush_unpin(task).is_ready() {
+            self.unflushed = false;
+        }
+    }
+
+    /// Takes notice of a message; true when it is the answer to a ping of ours.
+    pub(super) fn is_own_pong(&mut self, message: &M) -> bool {
+        let Some(pings) = &mut self.pings else {
+            return false;
+        };
+        pings.heard();
+        if message.kind() != Kind::Pong || !pings.is_ours(message.pong()) {
+            return false;
+        }
+        let now = self.connection.now();
+        if let Some(answer) = pings.answer(message.pong(), now) {
+            self.connection.round_trip = Some(answer.round_trip);
+            let line = self.connection.line();
+            let (limits, series) = (&line.sessions.settings().limits, line.series());
+            series.heartbeat.record(Units::seconds(answer.round_trip));
+            line.flow_if(|flow| flow.receipt(answer.covers, now, limits, series));
+        }
+        true
+    }
+}

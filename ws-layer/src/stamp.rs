@@ -1,0 +1,47 @@
+//! When a message was made.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+/// The moment from which a message's age counts, on this node's monotonic clock.
+///
+/// Take it when the application accepts the message, before any queue, and hand the same stamp to
+/// every recipient.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    instant: Instant,
+    origin: Option<SystemTime>,
+}
+
+impl Stamp {
+    /// Now.
+    pub fn now() -> Self {
+        Self::at(Instant::now())
+    }
+
+    /// An earlier moment.
+    pub fn at(instant: Instant) -> Self {
+        Self {
+            instant,
+            origin: None,
+        }
+    }
+
+    /// Adds when another node made the message, by its wall clock.
+    ///
+    /// The way from there to here is a series of its own (stage `origin`), because it compares two
+    /// clocks: a negative age counts as zero and as a clock anomaly, and no other age contains it.
+    pub fn from_node(mut self, made: SystemTime) -> Self {
+        self.origin = Some(made);
+        self
+    }
+
+    pub(crate) fn instant(self) -> Instant {
+        self.instant
+    }
+
+    pub(crate) fn origin(self) -> Option<SystemTime> {
+        self.origin
+    }
+}

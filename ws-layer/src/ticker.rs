@@ -1,0 +1,161 @@
+//! One task for all sessions: heartbeats when they are due, and a look at what waits.
+//!
+//! It runs while a heartbeat is due or a message waits, and ends by itself. A message that waits
+//! is thereby charged late at once, even while its session's task is stuck in a send.
+
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until};
+
+use crate::clock::Units;
+use crate::endpoint::Series;
+use crate::flow::Oldest;
+use crate::line::Signal;
+use crate::sessions::{Open, Sessions, Shared};
+
+/// How far wall clock and monotonic clock may drift apart between two ticks.
+const STEP: Duration = Duration::from_millis(500);
+
+/// Starts the ticker unless it runs. Without a runtime there is none, and nothing ticks.
+pub(crate) fn start(sessions: &Sessions, open: &mut Open) {
+    if open.ticking {
+        return;
+    }
+    if let Ok(runtime) = Handle::try_current() {
+        open.ticking = true;
+        runtime.spawn(run(Arc::downgrade(sessions.shared())));
+    }
+}
+
+async fn run(shared: Weak<Shared>) {
+    let Some(hurry) = shared.upgrade().map(|shared| shared.hurry.clone()) else {
+        return;
+    };
+    let mut state = State::default();
+    while let Some(shared) = shared.upgrade() {
+        let next = state.turn(&Sessions::of(shared), Instant::now());
+        let Some(next) = next else { return };
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = hurry.notified() => {}
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    next_tick: Option<Instant>,
+    /// Endpoints whose gauges are not zero.
+    gauged: Vec<Arc<Series>>,
+    clocks: Option<(std::time::Instant, SystemTime)>,
+}
+
+impl State {
+    /// Does what is due; returns when to come back, or `None` when there is nothing more to do.
+    fn turn(&mut self, sessions: &Sessions, now: Instant) -> Option<Instant> {
+        let due = self.next_tick.is_none_or(|at| at <= now);
+        let mut open = sessions.lock();
+        beat(&mut open, sessions, now);
+        let mut active = Vec::new();
+        if due {
+            let keys = std::mem::take(&mut open.active);
+            let known = keys.into_iter();
+            active.extend(known.filter_map(|key| Some((key, open.signals.get(&key)?.clone()))));
+        }
+        drop(open);
+
+        if due {
+            let busy = self.tick(sessions, &active);
+            sessions.lock().active.extend(busy);
+        }
+        let mut open = sessions.lock();
+        if due {
+            let tick = sessions.settings().tick();
+            self.next_tick = (!open.active.is_empty()).then(|| now + tick);
+        }
+        let beat = open.beats.first().map(|(at, _)| *at);
+        let next = [self.next_tick, beat].into_iter().flatten().min();
+        if next.is_none() {
+            open.ticking = false;
+        }
+        next
+    }
+
+    /// Looks at every session in which something waits; returns those in which something still
+    /// does.
+    fn tick(&mut self, sessions: &Sessions, active: &[(u64, Arc<Signal>)]) -> Vec<u64> {
+        let now = sessions.clock().now();
+        let mut busy = Vec::with_capacity(active.len());
+        let mut gauges: Vec<(Arc<Series>, Oldest)> = Vec::new();
+        for (key, signal) in active {
+            let Some(ticked) = signal.tick(now, sessions) else {
+                continue;
+            };
+            if let Some(since) = ticked.stalled {
+                sessions.stalled(signal, since);
+            }
+            if !ticked.more {
+                continue;
+            }
+            busy.push(*key);
+            let known = gauges
+                .iter_mut()
+                .find(|(series, _)| Arc::ptr_eq(series, &signal.series));
+            match known {
+                Some((_, oldest)) => {
+                    oldest.flush = oldest.flush.max(ticked.oldest.flush);
+                    oldest.receipt = oldest.receipt.max(ticked.oldest.receipt);
+                }
+                None => gauges.push((signal.series.clone(), ticked.oldest)),
+            }
+        }
+        self.gauge(gauges);
+        self.compare_clocks(active);
+        busy
+    }
+
+    fn gauge(&mut self, gauges: Vec<(Arc<Series>, Oldest)>) {
+        for series in &self.gauged {
+            if !gauges.iter().any(|(other, _)| Arc::ptr_eq(series, other)) {
+                series.oldest_flush.set(0.0);
+                series.oldest_receipt.set(0.0);
+            }
+        }
+        for (series, oldest) in &gauges {
+            series.oldest_flush.set(Units::seconds(oldest.flush));
+            series.oldest_receipt.set(Units::seconds(oldest.receipt));
+        }
+        self.gauged = gauges.into_iter().map(|(series, _)| series).collect();
+    }
+
+    /// Notices a step of the wall clock. It touches no age of this node, but those of others.
+    fn compare_clocks(&mut self, active: &[(u64, Arc<Signal>)]) {
+        let (now, wall) = (std::time::Instant::now(), SystemTime::now());
+        if let Some((then, wall_then)) = self.clocks.replace((now, wall)) {
+            let expected = wall_then + now.duration_since(then);
+            let apart = match wall.duration_since(expected) {
+                Ok(ahead) => ahead,
+                Err(behind) => behind.duration(),
+            };
+            if let Some((_, signal)) = active.first().filter(|_| apart > STEP) {
+                signal.series.anomaly("step");
+            }
+        }
+    }
+}
+
+/// Tells every session whose heartbeat is due, and sets its next one.
+fn beat(open: &mut Open, sessions: &Sessions, now: Instant) {
+    let Some(interval) = sessions.settings().heartbeat else {
+        return;
+    };
+    while let Some((at, key)) = open.beats.first().copied().filter(|(at, _)| *at <= now) {
+        open.beats.pop_first();
+        if let Some(signal) = open.signals.get(&key) {
+            signal.beat();
+            open.beats.insert(((at + interval).max(now), key));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The first frame of a client that speaks the wire contract.
+
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use campanile_propagation::Parent;
+use opentelemetry::trace::{SpanContext, TraceState};
+use serde::Deserialize;
+
+use crate::handshake::Refusal;
+
+const DEADLINE: Duration = Duration::from_secs(5);
+const MAX_SIZE: usize = 4096;
+
+/// What a hello says.
+#[derive(Debug)]
+pub(super) struct Hello {
+    /// The client's span.
+    pub(super) context: Option<SpanContext>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    op: String,
+    tp: Option<String>,
+}
+
+/// What is wrong with a first frame: a close code and its reason.
+type Wrong = (u16, &'static str);
+
+/// Receives a hello and answers it with a welcome; else closes with the right code.
+pub(super) async fn exchange(socket: &mut WebSocket, id: u128) -> Result<Hello, Refusal> {
+    let first = tokio::time::timeout(DEADLINE, first(socket)).await;
+    let (wrong, refusal) = match first {
+        Ok(None) => return Err(Refusal::UpgradeFailed),
+        Ok(Some(Ok(hello))) => {
+            let welcome = format!(r#"{{"op":"welcome","sid":"{id:032x}"}}"#);
+            return match socket.send(Message::text(welcome)).await {
+                Ok(()) => Ok(hello),
+                Err(_) => Err(Refusal::UpgradeFailed),
+            };
+        }
+        Ok(Some(Err(wrong))) => (wrong, Refusal::BadRequest),
+        Err(_) => ((1008, "hello expected"), Refusal::HelloTimeout),
+    };
+    let (code, reason) = wrong;
+    let reason = reason.into();
+    let close = Message::Close(Some(CloseFrame { code, reason }));
+    // The peer may be gone or not reading: what it missed is its own affair.
+    let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(close)).await;
+    Err(refusal)
+}
+
+/// The first data frame, judged; `None` when the connection ended.
+async fn first(socket: &mut WebSocket) -> Option<Result<Hello, Wrong>> {
+    loop {
+        return match socket.recv().await?.ok()? {
+            Message::Text(text) => Some(parse(text.as_bytes())),
+            Message::Binary(_) => Some(Err((1003, "hello is text"))),
+            Message::Close(_) => None,
+            Message::Ping(_) | Message::Pong(_) => continue,
+        };
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Hello, Wrong> {
+    if text.len() > MAX_SIZE {
+        return Err((1009, "hello too long"));
+    }
+    let wire: Wire = serde_json::from_slice(text).map_err(|_| (1007, "hello is json"))?;
+    if wire.op != "hello" {
+        return Err((1008, "hello expected"));
+    }
+    let parent = wire.tp.and_then(|text| Parent::parse(text.as_bytes()));
+    let context = parent.map(|parent| parent.to_span_context(TraceState::NONE));
+    Ok(Hello { context })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &str) -> Option<u16> {
+        parse(text.as_bytes()).err().map(|(code, _)| code)
+    }
+
+    #[test]
+    fn a_hello_may_name_a_span_and_an_unreadable_one_is_no_reason_to_refuse() {
+        let tp = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let hello = parse(format!(r#"{{"op":"hello","tp":"{tp}","later":1}}"#).as_bytes());
+        assert!(hello.is_ok_and(|hello| hello.context.is_some()));
+        let hello = parse(br#"{"op":"hello","tp":"nonsense"}"#);
+        assert!(hello.is_ok_and(|hello| hello.context.is_none()));
+    }
+
+    #[test]
+    fn what_is_no_hello_has_its_close_code() {
+        assert_eq!(code("hi"), Some(1007));
+        assert_eq!(code(r#"{"op":"goodbye"}"#), Some(1008));
+        assert_eq!(code(r#"{"op":7}"#), Some(1007));
+        assert_eq!(
+            code(&format!(
+                r#"{{"op":"hello","x":"{}"}}"#,
+                "x".repeat(MAX_SIZE)
+            )),
+            Some(1009)
+        );
+    }
+}
