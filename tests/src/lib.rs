@@ -4,3 +4,4 @@
 
 pub mod peers;
 pub mod server;
+pub mod w3c;
