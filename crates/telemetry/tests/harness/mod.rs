@@ -16,16 +16,16 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, Tracer};
 
 /// Long enough for a loaded machine; nothing waits for it when all goes well.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Over {
+pub(crate) enum Over {
     Grpc,
     Http,
 }
 
 impl Over {
-    pub fn endpoint(self, receiver: &Receiver) -> &str {
+    pub(crate) fn endpoint(self, receiver: &Receiver) -> &str {
         match self {
             Self::Grpc => receiver.grpc_endpoint(),
             Self::Http => receiver.http_endpoint(),
@@ -41,7 +41,7 @@ impl Over {
 }
 
 /// A pipeline to `endpoint` with small batches and short times, and `more` settings.
-pub fn telemetry(over: Over, endpoint: &str, more: &[(&str, &str)]) -> Telemetry {
+pub(crate) fn telemetry(over: Over, endpoint: &str, more: &[(&str, &str)]) -> Telemetry {
     let mut builder = Telemetry::from_env("test")
         .environment(|_| None)
         .default_endpoint(endpoint)
@@ -63,7 +63,7 @@ pub fn telemetry(over: Over, endpoint: &str, more: &[(&str, &str)]) -> Telemetry
 }
 
 /// Offers a span and a log record for each number. It returns though the exporter be blocked.
-pub fn offer(telemetry: &Telemetry, numbers: std::ops::Range<i64>) {
+pub(crate) fn offer(telemetry: &Telemetry, numbers: std::ops::Range<i64>) {
     let tracer = telemetry.tracer("load");
     tracing::dispatcher::with_default(&telemetry.subscriber(), || {
         for n in numbers {
@@ -76,7 +76,7 @@ pub fn offer(telemetry: &Telemetry, numbers: std::ops::Range<i64>) {
 }
 
 /// The numbers of the spans that arrived.
-pub fn spans(receiver: &Receiver) -> BTreeSet<i64> {
+pub(crate) fn spans(receiver: &Receiver) -> BTreeSet<i64> {
     let spans = receiver.spans();
     let numbers = spans
         .iter()
@@ -85,7 +85,7 @@ pub fn spans(receiver: &Receiver) -> BTreeSet<i64> {
 }
 
 /// The numbers of the log records that arrived.
-pub fn logs(receiver: &Receiver) -> BTreeSet<i64> {
+pub(crate) fn logs(receiver: &Receiver) -> BTreeSet<i64> {
     let logs = receiver.logs();
     let numbers = logs
         .iter()
@@ -94,13 +94,13 @@ pub fn logs(receiver: &Receiver) -> BTreeSet<i64> {
 }
 
 /// Checks the books for as long as it lives: they balance in every snapshot, and bounds hold.
-pub struct Watcher {
+pub(crate) struct Watcher {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<u64>>,
 }
 
 impl Watcher {
-    pub fn new(telemetry: &Telemetry) -> Self {
+    pub(crate) fn new(telemetry: &Telemetry) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, telemetry) = (stop.clone(), telemetry.clone());
         let thread = std::thread::spawn(move || {
@@ -121,7 +121,7 @@ impl Watcher {
     }
 
     /// Ends, and fails when a snapshot was wrong.
-    pub fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         self.stop.store(true, Ordering::Relaxed);
         let snapshots = self
             .thread
@@ -139,14 +139,14 @@ impl Drop for Watcher {
     }
 }
 
-pub fn check(signal: &SignalStatus) {
+pub(crate) fn check(signal: &SignalStatus) {
     assert!(signal.is_balanced(), "{signal:?}");
     assert!(signal.pending() <= signal.capacity, "{signal:?}");
     assert!(signal.bytes <= signal.capacity_bytes, "{signal:?}");
 }
 
 /// Waits until `done` holds of the status of spans and of logs.
-pub async fn until(telemetry: &Telemetry, done: impl Fn(&SignalStatus) -> bool) {
+pub(crate) async fn until(telemetry: &Telemetry, done: impl Fn(&SignalStatus) -> bool) {
     let all = async {
         loop {
             let status = telemetry.status();
