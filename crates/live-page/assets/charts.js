@@ -1,7 +1,7 @@
 // Sparkline, percentile bar, axes, histogram and heat map. SVG up to 200 marks, canvas above.
 
 import { canvas, color, h, s } from './dom.js';
-import { axisX, dur, hm, tick } from './fmt.js';
+import { axisX, dur, hm, hms, tick } from './fmt.js';
 
 /** A zero-based line of at most 60 points; `null` breaks it. Errors are ticks on its floor. */
 export function spark(values, o = {}) {
@@ -49,12 +49,12 @@ export function scale(values) {
   return { lo, hi: Math.max(top, last), ticks };
 }
 
-export const timeAxis = (t0, t1, n = 6) => h('div.axis.time', { 'aria-hidden': 'true' }, Array.from({ length: n }, (_, i) => h('span', { css: { '--x': i / (n - 1) * 100 + '%' } }, hm(t0 + (t1 - t0) * i / (n - 1)))));
+export const timeAxis = (t0, t1, n = 6) => h('div.axis.time', { 'aria-hidden': 'true' }, Array.from({ length: n }, (_, i) => h('span', { css: { '--x': i / (n - 1) * 100 + '%' } }, (t1 - t0 < 6 * 60_000 ? hms : hm)(t0 + (t1 - t0) * i / (n - 1)))));
 
 /** Stacked bars: `[[plain, warn, err], ...]`. */
 export function hist(bins, label, height = 54) {
   const max = Math.max(1, ...bins.map(b => b[0] + b[1] + b[2])), px = v => Math.max(v ? 2 : 0, v / max * (height - 2)) + 'px';
-  return h('div.hist', { role: 'img', 'aria-label': label, css: { height: height + 'px' } }, bins.map(b => h('span', {}, b[0] > 0 && h('i', { css: { '--h': px(b[0]) } }), b[1] > 0 && h('i.w', { css: { '--h': px(b[1]) } }), b[2] > 0 && h('i.e', { css: { '--h': px(b[2]) } }))));
+  return h('div.hist', { role: 'img', 'aria-label': label, css: { height: height + 'px' } }, bins.map(b => h('span', b[0] > 0 && h('i', { css: { '--h': px(b[0]) } }), b[1] > 0 && h('i.w', { css: { '--h': px(b[1]) } }), b[2] > 0 && h('i.e', { css: { '--h': px(b[2]) } }))));
 }
 
 /** The latency heat map: `m.cells` is `cols x rows` counts, row 0 the fastest. */
@@ -91,9 +91,9 @@ export function heat(m, o) {
   for (let t = 10 ** Math.ceil(Math.log10(m.lo) - 1e-9); t <= m.hi * 1.001; t *= 10) ticks.push(+t.toPrecision(1));
   const box = m.box;
   return h('div.heat', { role: 'img', 'aria-label': o.label, on: o.on },
-    h('div.y', {}, ticks.map(v => h('span', { css: { '--y': Math.max(6, y(v) * (H - floor)) + 'px' } }, tick(v)))),
+    h('div.y', ticks.map(v => h('span', { css: { '--y': Math.max(6, y(v) * (H - floor)) + 'px' } }, tick(v)))),
     canvas('', draw),
-    box && h('div.brush' + (box.x0 + box.x1 < .45 ? '.right' : ''), { css: { '--x0': box.x0, '--x1': box.x1 - box.x0, '--y0': y(box.hi) * (H - floor) - 3 + 'px', '--y1': (y(box.lo) - y(box.hi)) * (H - floor) + 5 + 'px' } }, h('b', {}, `${hm(box.t0)} – ${hm(box.t1)}, over ${dur(box.lo)}`)),
+    box && h('div.brush' + (box.x0 + box.x1 < .45 ? '.right' : ''), { css: { '--x0': box.x0, '--x1': box.x1 - box.x0, '--y0': y(box.hi) * (H - floor) - 3 + 'px', '--y1': (y(box.lo) - y(box.hi)) * (H - floor) + 5 + 'px' } }, h('b', `${hm(box.t0)} – ${hm(box.t1)}, over ${dur(box.lo)}`)),
     timeAxis(m.t0, m.t1));
 }
 

@@ -8,7 +8,8 @@ function dispatch(event) {
 }
 
 export function put(el, props, kids = []) {
-  for (const [key, value] of Object.entries(props || {})) {
+  if (props?.constructor !== Object) kids = [props, kids];
+  else for (const [key, value] of Object.entries(props)) {
     if (value == null || value === false) continue;
     if (key === 'css') setCss(el, value);
     else if (key === 'on') listen(el, value);
@@ -33,7 +34,7 @@ function listen(el, on) {
   el.$on = on;
 }
 
-/** `h('a.btn.pri', { href }, 'text')`. */
+/** `h('a.btn.pri', { href }, 'text')`; without properties the children begin at once. */
 export function h(tag, props, ...kids) {
   const [name, ...classes] = tag.split('.');
   const el = document.createElement(name || 'div');
@@ -129,10 +130,10 @@ const PATHS = { overview: 'M2 13V9M6 13V4M10 13V7M14 13V2', traces: 'M2 3h7M5 8h
 const SHAPES = { err: 'M6 .5 11.5 6 6 11.5.5 6z', warn: 'M6 1 11.5 11H.5z', ok: 'M6 1.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9zm0 1.5a3 3 0 1 1 0 6 3 3 0 0 1 0-6z' };
 export const ico = name => s('svg', { class: 'i', viewBox: '0 0 16 16', 'aria-hidden': 'true' }, s('path', { d: PATHS[name] }));
 /** A status: shape and word, then colour. */
-export const st = (kind, text) => h('span.st.' + kind, {}, s('svg', { viewBox: '0 0 12 12', 'aria-hidden': 'true' }, s('path', { d: SHAPES[kind], fill: 'currentColor' })), text);
+export const st = (kind, text) => h('span.st.' + kind, s('svg', { viewBox: '0 0 12 12', 'aria-hidden': 'true' }, s('path', { d: SHAPES[kind], fill: 'currentColor' })), text);
 export const sw = cls => h('span.sw' + (cls ? '.' + cls : ''), { 'aria-hidden': 'true' });
 
-export const panel = (title, right, ...body) => h('section.panel', {}, h('header', {}, h('h2', {}, title), right && h('div.r.mute', {}, right)), body);
+export const panel = (title, right, ...body) => h('section.panel', h('header', h('h2', title), right && h('div.r.mute', right)), body);
 export const num = (value, cls = '') => ({ cls: 'num ' + cls, value });
 
 /** A row of a table made of divs: the grid comes from the template `g`. */

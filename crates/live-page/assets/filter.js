@@ -7,10 +7,13 @@ import { count, safe } from './fmt.js';
 export const split = q => q.match(/(?:[^\s"]|"(?:[^"\\]|\\.)*"?)+/g) || [];
 const parts = token => token.match(/^(-?[^:<>=\s"]+?(?::|>=|<=|>|<))(.*)$/s)?.slice(1) || ['', token];
 
-let wrap, box, input, tokens = [], options = [], at = -1, hint = '', problems = [], change = () => {}, view = '', asked = 0;
+let wrap, box, input, tokens = [], options = [], at = -1, hint = '', problems = [], change = () => {}, view = '', asked = 0, seen = '';
+
+const asText = () => [...tokens, input.value.trim()].filter(Boolean).join(' ');
 
 function submit(push) {
-  change([...tokens, input.value.trim()].filter(Boolean).join(' '), push);
+  seen = asText();
+  change(seen, push);
 }
 
 function commit() {
@@ -65,14 +68,14 @@ function draw() {
   const bad = new Map(problems.map(p => [p.token, p]));
   const token = (text, i) => {
     const [key, value] = parts(text), p = bad.get(text);
-    return h('span.tok' + (p ? '.bad-tok' : ''), { key: i + text, title: p?.message }, h('b', {}, safe(key)), safe(value), h('button', { type: 'button', 'aria-label': 'Remove ' + text, on: { click: () => { tokens.splice(i, 1); draw(); submit(true); } } }, '×'));
+    return h('span.tok' + (p ? '.bad-tok' : ''), { key: i + text, title: p?.message }, h('b', safe(key)), safe(value), h('button', { type: 'button', 'aria-label': 'Remove ' + text, on: { click: () => { tokens.splice(i, 1); draw(); submit(true); } } }, '×'));
   };
   morph(box, [ico('search'), tokens.map(token), input, h('kbd.hide-s', { 'aria-hidden': 'true' }, '/')]);
   input.placeholder = tokens.length ? '' : hint;
   input.setAttribute('aria-expanded', String(options.length > 0));
   const list = wrap.lastChild;
   list.hidden = !options.length;
-  morph(list, options.map((o, i) => h('li', { role: 'option', id: 'option-' + i, 'aria-selected': String(i === at), on: { mousedown: e => { e.preventDefault(); pick(o); } } }, h('code.trunc', {}, safe(o.text)), h('span.mute', {}, o.count == null ? o.help || '' : count(o.count)))));
+  morph(list, options.map((o, i) => h('li', { role: 'option', id: 'option-' + i, 'aria-selected': String(i === at), on: { mousedown: e => { e.preventDefault(); pick(o); } } }, h('code.trunc', safe(o.text)), h('span.mute', o.count == null ? o.help || '' : count(o.count)))));
   if (at >= 0) input.setAttribute('aria-activedescendant', 'option-' + at); else input.removeAttribute('aria-activedescendant');
 }
 
@@ -85,8 +88,9 @@ export function bar(o) {
     box = h('div.q', { role: 'search' });
     wrap = h('div.qwrap', { keep: true, key: 'filter' }, box, h('ul.menu', { id: 'options', role: 'listbox', 'aria-label': 'Completions', hidden: true }));
   }
-  const held = [...tokens, ...split(input.value)].join(' ');
-  if (held !== split(o.q).join(' ')) { tokens = split(o.q); input.value = ''; }
+  // Only an address that changed by itself replaces what is being typed.
+  if (o.q !== seen && o.q !== asText()) { tokens = split(o.q); input.value = ''; }
+  seen = o.q;
   // The bar keeps its own elements: what is drawn over it is only a place holder.
   return wrap.isConnected ? h('div.qwrap', { keep: true, key: 'filter' }) : wrap;
 }

@@ -15,6 +15,7 @@ export function pct(share, digits = 2) {
 /** A duration from milliseconds. */
 export function dur(ms) {
   if (ms == null || Number.isNaN(ms)) return '–';
+  if (ms === 0) return '0';
   if (ms < 0.9995) return Math.round(ms * 1000) + NB + 'µs';
   if (ms < 9.95) return ms.toFixed(1) + NB + 'ms';
   if (ms < 999.5) return Math.round(ms) + NB + 'ms';
@@ -23,6 +24,9 @@ export function dur(ms) {
   if (whole < 3600) return Math.floor(whole / 60) + NB + 'min' + NB + whole % 60 + NB + 's';
   return Math.floor(whole / 3600) + NB + 'h' + NB + Math.floor(whole % 3600 / 60) + NB + 'min';
 }
+
+/** How long, in one unit. */
+export const held = ms => ms < 60000 ? Math.round(ms / 1000) + NB + 's' : ms < 7.2e6 ? Math.floor(ms / 60000) + NB + 'min' : Math.floor(ms / 3.6e6) + NB + 'h';
 
 export const tick = ms => ms < 1 ? ms * 1000 + NB + 'µs' : ms < 1000 ? ms + NB + 'ms' : ms / 1000 + NB + 's';
 export const rate = perSecond => perSecond == null ? '–' : perSecond >= 100 ? count(perSecond) : perSecond >= 0.1 || perSecond === 0 ? perSecond.toFixed(1) : perSecond.toFixed(2);
@@ -34,7 +38,7 @@ export const hm = ms => { const d = new Date(ms); return pad(d.getHours()) + ':'
 export const hms = ms => hm(ms) + ':' + pad(new Date(ms).getSeconds());
 export const clock = ms => hms(ms) + '.' + pad(Math.floor(ms % 1000), 3);
 export const utc = ms => new Date(ms).toISOString().replace('T', ' ').replace('Z', ' UTC');
-export const ago = (ms, now) => ms == null ? '–' : now - ms < 1000 ? 'now' : dur(now - ms).replace(/\.\d+/, '') + ' ago';
+export const ago = (ms, now) => ms == null ? '–' : now - ms < 1000 ? 'now' : held(now - ms) + ' ago';
 
 /** Text from telemetry: control and bidirectional characters become visible escapes. */
 const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;

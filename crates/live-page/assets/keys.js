@@ -54,9 +54,9 @@ function close(page, view) {
 
 export function help() {
   const box = h('dialog', { 'aria-labelledby': 'keys-title', on: { close: e => { e.currentTarget.remove(); morph(document.getElementById('float'), []); } } },
-    h('h1', { id: 'keys-title' }, 'Keys'), h('dl', {}, KEYS.map(([key, what]) => [h('dt', {}, h('kbd', {}, key)), h('dd.plain', {}, what)])),
-    h('label.check', {}, h('input', { type: 'checkbox', checked: !off(), on: { change: e => { try { localStorage.setItem('campanile.keys', e.target.checked ? 'on' : 'off'); } catch { /* kept for this visit only */ } } } }), 'Single letters act'),
-    h('form', { method: 'dialog' }, h('button.btn.pri', {}, 'Close')));
+    h('h1', { id: 'keys-title' }, 'Keys'), h('dl', KEYS.map(([key, what]) => [h('dt', h('kbd', key)), h('dd.plain', what)])),
+    h('label.check', h('input', { type: 'checkbox', checked: !off(), on: { change: e => { try { localStorage.setItem('campanile.keys', e.target.checked ? 'on' : 'off'); } catch { /* kept for this visit only */ } } } }), 'Single letters act'),
+    h('form', { method: 'dialog' }, h('button.btn.pri', 'Close')));
   morph(document.getElementById('float'), [box]);
   box.showModal();
 }

@@ -2,27 +2,21 @@
 
 import { h, ico, morph, put, repaint, st } from './dom.js';
 import * as filter from './filter.js';
-import { bytes, count, dur, hms, isSmall, plural, safe } from './fmt.js';
+import { bytes, count, held, hms, isSmall, plural, safe } from './fmt.js';
 import { help, keydown } from './keys.js';
 import { Live, snapshot } from './live.js';
 import { toast } from './toast.js';
 import empty from './view-empty.js';
-import logs from './view-logs.js';
-import metrics from './view-metrics.js';
-import overview from './view-overview.js';
-import pipeline from './view-pipeline.js';
-import trace from './view-trace.js';
-import traces from './view-traces.js';
-import ws from './view-ws.js';
 
-const VIEWS = { overview, traces, trace, logs, ws, metrics, pipeline };
+// A view is read when it is first looked at, so that a page never loads more script than it needs.
+const VIEWS = { overview: () => import('./view-overview.js'), traces: () => import('./view-traces.js'), trace: () => import('./view-trace.js'), logs: () => import('./view-logs.js'), ws: () => import('./view-ws.js'), metrics: () => import('./view-metrics.js'), pipeline: () => import('./view-pipeline.js') };
 const RAIL = [['overview', '/', 'Overview'], ['traces', '/traces', 'Traces'], ['logs', '/logs', 'Logs'], ['ws', '/ws', 'WebSocket'], ['metrics', '/metrics', 'Metrics'], ['pipeline', '/pipeline', 'Pipeline']];
 const RANGES = [['5m', 'Last 5 min'], ['15m', 'Last 15 min'], ['1h', 'Last hour'], ['6h', 'Last 6 hours']];
 const $ = id => document.getElementById(id);
 
 /** What the views see: where we are, what is held, and how to move. */
 export const page = {
-  at: null, data: null, kept: null, ui: {}, paused: null, lost: null, stored: 0,
+  at: null, view: null, data: null, kept: null, ui: {}, paused: null, lost: null, stored: 0,
   go(href, replace) {
     const url = new URL(href, location.href);
     if (url.href === location.href) return;
@@ -53,7 +47,7 @@ function parse() {
 
 /** The part of the query that snapshot and stream share. */
 function question() {
-  const { view, id, q, t } = page.at, extra = VIEWS[view].query?.(page.at) || {};
+  const { view, id, q, t } = page.at, extra = page.view.query?.(page.at) || {};
   return new URLSearchParams(Object.entries({ view, id, q, t, ...extra }).filter(([, value]) => value));
 }
 
@@ -63,11 +57,13 @@ async function load({ quiet, state } = {}) {
   const mine = asked = new AbortController();
   if (!quiet) live.close();
   try {
+    page.view ||= (await VIEWS[page.at.view]()).default;
+    if (mine !== asked) return;
     const data = await snapshot('/api/view?' + question(), mine.signal);
     if (mine !== asked) return;
     keep(data);
     page.data = data;
-    VIEWS[page.at.view].loaded?.(page, data);
+    page.view.loaded?.(page, data);
     draw();
     if (state) restore(state);
     if (!page.paused) { const query = question(); query.set('cursor', data.cursor); live.open(query); }
@@ -97,9 +93,11 @@ const live = new Live({
   hello() { status('live'); },
   delta(d) {
     status('live');
+    const first = !page.kept.arrived;
     keep(d);
+    if (first && page.kept.arrived) { load({ quiet: true }); return; }
     if (page.paused) { draw(); return; }
-    VIEWS[page.at.view].delta(page, d);
+    page.view.delta(page, d);
     draw();
   },
   gap(d) {
@@ -117,8 +115,9 @@ function remember() {
 }
 
 function restore(state) {
+  paint();
   scrollTo(0, state.y || 0);
-  draw();
+  paint();
   if (state.focus) [...document.querySelectorAll('[data-row]')].find(el => el.$key === state.focus)?.focus({ preventScroll: true });
 }
 
@@ -127,10 +126,9 @@ function visit(state) {
   page.at = parse();
   const moved = !was || was.view !== page.at.view || was.id !== page.at.id;
   if (moved) {
-    page.data = null;
+    page.view = page.data = null;
     page.failed = null;
     page.ui = {};
-    VIEWS[page.at.view].enter?.(page);
     morph($('body'), []);
     if (!state.y) scrollTo(0, 0);
     draw();
@@ -157,17 +155,18 @@ export function draw() {
 
 let spoken = { at: 0, text: '' };
 function paint() {
-  const view = VIEWS[page.at.view], data = page.data;
-  document.title = view.title(page) + ' · Campanile';
+  const { view, data } = page;
   morph($('nav'), nav());
   morph($('kept'), kept());
+  if (!view) return;
+  document.title = view.title(page) + ' · Campanile';
   morph($('top'), view.top ? view.top(page) : top(view));
   filter.refresh();
   if (!data) {
-    if (page.failed) morph($('verdict'), [h('h1', {}, 'This view could not be read.'), h('p', {}, safe(page.failed))]);
+    if (page.failed) morph($('verdict'), [h('h1', 'This view could not be read.'), h('p', safe(page.failed))]);
     return;
   }
-  const nothing = !data.kept.arrived && view.needsData !== false;
+  const nothing = !page.kept.arrived && view.needsData !== false;
   verdict(nothing ? null : data.verdict, view.aside?.(page, data));
   morph($('body'), nothing ? empty.body(page) : [problems(data), noMatch(data), view.body(page, data)]);
 }
@@ -181,41 +180,41 @@ function verdict(v, aside) {
     spoken = { at: Date.now(), text };
   }
   live.hidden = !v;
-  morph(live, v ? [h('h1', {}, one), h('p', {}, rich(v.two), aside)] : []);
+  morph(live, v ? [h('h1', one), h('p', rich(v.two), aside)] : []);
 }
 
 /** A sentence from the server: `[kind, text, href]` each. */
 export const rich = parts => parts.map(([kind, text, href]) =>
-  kind === 'a' ? h('a', { href }, safe(text)) : kind === 'em' ? h('em', {}, safe(text)) : kind === 'err' || kind === 'warn' ? st(kind, safe(text))
-    : kind === 'time' ? h('time', { title: new Date(+text).toISOString() }, hms(+text)) : kind === 'code' ? h('code', {}, safe(text)) : safe(text));
+  kind === 'a' ? h('a', { href }, safe(text)) : kind === 'em' ? h('em', safe(text)) : kind === 'err' || kind === 'warn' ? st(kind, safe(text))
+    : kind === 'time' ? h('time', { title: new Date(+text).toISOString() }, hms(+text)) : kind === 'code' ? h('code', safe(text)) : safe(text));
 
 function problems(data) {
-  return (data.filter?.problems || []).map(p => h('p.remedy', { role: 'status' }, st('warn', h('code', {}, safe(p.token))), ' ', p.message, p.fix && [' ', h('button.btn.mini-b', { on: { click: () => page.go(page.link({ q: filter.split(page.at.q).map(t => t === p.token ? p.fix : t).join(' ') })) } }, 'Use ', h('code', {}, safe(p.fix)))]));
+  return (data.filter?.problems || []).map(p => h('p.remedy', { role: 'status' }, st('warn', h('code', safe(p.token))), ' ', p.message, p.fix && [' ', h('button.btn.mini-b', { on: { click: () => page.go(page.link({ q: filter.split(page.at.q).map(t => t === p.token ? p.fix : t).join(' ') })) } }, 'Use ', h('code', safe(p.fix)))]));
 }
 
 function noMatch(data) {
   const none = data.filter?.none;
   if (!none) return null;
-  return h('section.panel.nomatch', {}, h('div.body', {}, h('p', {}, h('b', {}, 'Nothing matches '), h('code', {}, safe(page.at.q)), '.'),
-    none.map(n => h('p', {}, 'Dropping ', h('code', {}, safe(n.token)), ` would show ${count(n.count)}. `, n.count > 0 && h('a', { href: page.link({ q: filter.split(page.at.q).filter(t => t !== n.token).join(' ') }) }, 'Drop it'))),
-    h('p', {}, h('a', { href: page.link({ q: null }) }, 'Clear the filter'))));
+  return h('section.panel.nomatch', h('div.body', h('p', h('b', 'Nothing matches '), h('code', safe(page.at.q)), '.'),
+    none.map(n => h('p', 'Dropping ', h('code', safe(n.token)), ` would show ${count(n.count)}. `, n.count > 0 && h('a', { href: page.link({ q: filter.split(page.at.q).filter(t => t !== n.token).join(' ') }) }, 'Drop it'))),
+    h('p', h('a', { href: page.link({ q: null }) }, 'Clear the filter'))));
 }
 
 function nav() {
   const at = page.at.view === 'trace' ? 'traces' : page.at.view, badge = page.kept?.badges || {};
-  return RAIL.filter(([view]) => !page.kept?.rail || page.kept.rail.includes(view)).map(([view, path, name]) => h('a', { href: page.to(path), key: view, 'aria-current': at === view ? 'page' : null }, ico(view), name, badge[view] && h('span.n', {}, st(badge[view][0], count(badge[view][1])))));
+  return RAIL.filter(([view]) => !page.kept?.rail || page.kept.rail.includes(view)).map(([view, path, name]) => h('a', { href: page.to(path), key: view, 'aria-current': at === view ? 'page' : null }, ico(view), name, badge[view] && h('span.n', st(badge[view][0], count(badge[view][1])))));
 }
 
 function kept() {
   const k = page.kept;
   if (!k) return [];
-  if (!k.arrived) return [h('span', {}, h('b', {}, 'Nothing held yet'))];
-  return [h('span', { title: 'since ' + hms(k.since) }, h('b', {}, k.since ? dur(page.now - k.since).replace(/\.\d+/, '') : '–'), ` held, ${plural(k.spans, 'span')}`), h('div.bar', { css: { '--w': Math.min(100, k.bytes / k.max * 100) + '%' } }, h('i')), h('span', {}, `${bytes(k.bytes)} of ${bytes(k.max)}, `, h('a', { href: '/pipeline' }, k.refused ? count(k.refused) + ' refused' : k.evicted ? count(k.evicted) + ' left' : '0 lost'))];
+  if (!k.arrived) return [h('span', h('b', 'Nothing held yet'))];
+  return [h('span', { title: 'since ' + hms(k.since) }, h('b', held(page.now - k.since)), ` held, ${plural(k.spans, 'span')}`), h('div.bar', { css: { '--w': Math.min(100, k.bytes / k.max * 100) + '%' } }, h('i')), h('span', `${bytes(k.bytes)} of ${bytes(k.max)}, `, h('a', { href: '/pipeline' }, k.refused ? count(k.refused) + ' refused' : k.evicted ? count(k.evicted) + ' left' : '0 lost'))];
 }
 
 export function liveButton() {
   const since = page.paused && `Paused at ${hms(page.paused.at)}. ${count(Math.max(0, (page.kept?.arrived || 0) - page.paused.arrived))} arrived since.`;
-  return h('button.btn.live', { key: 'live', id: 'live', 'aria-pressed': String(!!page.paused), title: since || (page.lost ?? 'Pause the page (Space). Telemetry keeps arriving.'), 'data-state': page.lost ? 'lost' : 'live', on: { click: pause } }, h('i'), h('span', {}, page.paused ? (isSmall() ? 'Paused' : since) : page.lost ? 'Not live' : 'Live'));
+  return h('button.btn.live', { key: 'live', id: 'live', 'aria-pressed': String(!!page.paused), title: since || (page.lost ?? 'Pause the page (Space). Telemetry keeps arriving.'), 'data-state': page.lost ? 'lost' : 'live', on: { click: pause } }, h('i'), h('span', page.paused ? (isSmall() ? 'Paused' : since) : page.lost ? 'Not live' : 'Live'));
 }
 
 function top(view) {
@@ -255,7 +254,10 @@ export async function copy(text, said) {
   try { await navigator.clipboard.writeText(text); toast('copy', said, '', null); } catch { toast('copy', 'The browser did not allow copying.', text, null); }
 }
 
-addEventListener('keydown', e => keydown(e, page, VIEWS[page.at.view]));
+addEventListener('keydown', e => page.view && keydown(e, page, page.view));
+// A page kept aside by the browser would keep its seat at the stream.
+addEventListener('pagehide', () => live.close());
+addEventListener('pageshow', e => e.persisted && load({ quiet: true }));
 addEventListener('scroll', () => draw(), { passive: true });
 addEventListener('resize', () => { draw(); repaint(); });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', repaint);

@@ -13,8 +13,8 @@ export function toast(cause, one, two, href, rows = 0) {
   shown = { cause, rows };
   const box = document.getElementById('toasts'), loss = !!href;
   box.setAttribute('role', loss ? 'alert' : 'status');
-  morph(box, [h('div.toast' + (loss ? '' : '.said'), { on: { focusout: wait } }, loss ? st('warn', one) : h('span', {}, one), two && h('p', {}, two),
-    loss && h('div.acts', {}, h('a.btn', { href }, 'See the pipeline'), h('button.btn.bare', { on: { click: dismiss } }, 'Dismiss')))]);
+  morph(box, [h('div.toast' + (loss ? '' : '.said'), { on: { focusout: wait } }, loss ? st('warn', one) : h('span', one), two && h('p', two),
+    loss && h('div.acts', h('a.btn', { href }, 'See the pipeline'), h('button.btn.bare', { on: { click: dismiss } }, 'Dismiss')))]);
   wait();
 }
 

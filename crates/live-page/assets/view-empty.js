@@ -24,9 +24,9 @@ export default {
       ['Metrics answer: since when, and how often?', 'Rate, errors and percentiles for each route. Needs http.server.request.duration.', spark([9, 10, 9, 11, 10, 9, 10, 12, 10, 9, 10, 14, 22, 30, 27, 16, 11, 10, 9, 10], { label: 'an example of a trend' })],
       ['Logs answer: what did the code say?', 'Each line knows its trace, one click away and back. Needs trace_id on the record.', ghost([[0, 88], [0, 64], [0, 92], [0, 47]])]];
     return [h('section.panel.teach', { id: 'empty' },
-      h('div', {}, h('div.verdict', {}, h('h1', {}, 'Listening. Nothing has arrived yet.'), h('p', {}, 'Point any OpenTelemetry exporter here and this page fills by itself; there is no need to reload.')),
-        h('ol.steps', {}, steps.map(([i, a, b]) => h('li.' + i, {}, ico(i), h('div', {}, h('b', {}, a), b))))),
-      h('div', {}, h('h2', {}, 'A service in Rust'), h('pre.code', { tabindex: 0 }, RUST), h('h2', {}, 'Anything else'), h('pre.code', { tabindex: 0 }, line), h('div.acts', {}, h('button.btn.pri', { id: 'sample', on: { click: sample } }, 'Send a sample trace'), h('button.btn', { on: { click: () => copy(line, 'Variable copied.') } }, ico('copy'), 'Copy the variable')))),
-    h('div.cols.c3.teach-3', {}, teach.map(([a, b, picture]) => h('section.panel', {}, h('div.body', {}, picture, h('h2', {}, a), h('p.soft', {}, b)))))];
+      h('div', h('div.verdict', h('h1', 'Listening. Nothing has arrived yet.'), h('p', 'Point any OpenTelemetry exporter here and this page fills by itself; there is no need to reload.')),
+        h('ol.steps', steps.map(([i, a, b]) => h('li.' + i, ico(i), h('div', h('b', a), b))))),
+      h('div', h('h2', 'A service in Rust'), h('pre.code', { tabindex: 0 }, RUST), h('h2', 'Anything else'), h('pre.code', { tabindex: 0 }, line), h('div.acts', h('button.btn.pri', { id: 'sample', on: { click: sample } }, 'Send a sample trace'), h('button.btn', { on: { click: () => copy(line, 'Variable copied.') } }, ico('copy'), 'Copy the variable')))),
+    h('div.cols.c3.teach-3', teach.map(([a, b, picture]) => h('section.panel', h('div.body', picture, h('h2', a), h('p.soft', b)))))];
   },
 };

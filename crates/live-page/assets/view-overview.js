@@ -20,23 +20,23 @@ export default {
       g.rows.length > 0 && h('section.panel.strip', { key: 'groups', css: { '--n': Math.min(g.rows.length, 4) }, 'aria-label': g.by === 'service.name' ? 'Services' : 'Domains', 'data-hold': 'groups' }, hold('groups', g.rows, x => x.name).map(x => cell(page, g, x))),
       d.heat && h('div.cols.c21', { key: 'heat' }, latency(page, d), shared(d)),
       r.length > 0 && h('div', { key: 'routes', id: 'routes' }, panel('Routes', 'worst first, ' + d.routes.src, table(page, r))),
-      !r.length && h('section.panel', { key: 'none' }, h('div.body', {}, h('p', {}, h('b', {}, 'No request in this time. '), 'Routes need spans of kind server, or the metric ', h('code', {}, 'http.server.request.duration'), '.'), d.other > 0 && h('p', {}, `${plural(d.other, 'span')} of other kinds arrived: `, h('a', { href: page.to('/traces') }, 'see the traces'), '.')))];
+      !r.length && h('section.panel', { key: 'none' }, h('div.body', h('p', h('b', 'No request in this time. '), 'Routes need spans of kind server, or the metric ', h('code', 'http.server.request.duration'), '.'), d.other > 0 && h('p', `${plural(d.other, 'span')} of other kinds arrived: `, h('a', { href: page.to('/traces') }, 'see the traces'), '.')))];
   },
 };
 
 function cell(page, g, x) {
   const token = (g.by === 'service.name' ? 'service:' : 'domain:') + quote(x.name);
-  return h('a.cell', { key: x.name, href: page.to('/traces', { q: token }) }, h('h3', {}, sw(x.c), h('span.trunc', {}, safe(x.name)), st(...x.st)),
-    h('div.dom', {}, h('div.big', {}, rate(x.rate), h('small', {}, '/s')), spark(x.v, { c: x.c, err: x.e })),
-    h('div.trio', {}, h('span' + (x.st[0] === 'err' && x.err > 0 ? '.err' : ''), {}, 'errors ', h('b', {}, pct(x.err))), h('span' + (x.slow ? '.err' : ''), {}, x.p95 == null ? 'p50 ' : 'p95 ', h('b', {}, dur(x.p95 ?? x.p50)))));
+  return h('a.cell', { key: x.name, href: page.to('/traces', { q: token }) }, h('h3', sw(x.c), h('span.trunc', safe(x.name)), st(...x.st)),
+    h('div.dom', h('div.big', rate(x.rate), h('small', '/s')), spark(x.v, { c: x.c, err: x.e })),
+    h('div.trio', h('span' + (x.st[0] === 'err' && x.err > 0 ? '.err' : ''), 'errors ', h('b', pct(x.err))), h('span' + (x.slow ? '.err' : ''), x.p95 == null ? 'p50 ' : 'p95 ', h('b', dur(x.p95 ?? x.p50)))));
 }
 
 function latency(page, d) {
   const m = d.heat, box = m.box;
   const label = `Latency of ${m.route}, ${plural(m.n, 'request')}` + (box ? `: from ${hm(box.t0)} to ${hm(box.t1)} some took over ${dur(box.lo)}` : ': nothing stands out');
-  return panel('Latency', [h('code', {}, safe(m.route)), ' ', h('button.btn.mini-b', { 'aria-pressed': String(!!page.ui.table), title: 'The same as a table (v)', on: { click: () => { page.ui.table = !page.ui.table; page.draw(); } } }, page.ui.table ? 'Chart' : 'Table')],
-    h('div.body', {}, page.ui.table ? asTable(m) : heat(m, { label }),
-      h('div.key', { css: { 'margin-top': '10px' } }, h('span', {}, 'fewer', h('i.ramp'), 'more requests'), h('span', {}, h('hr'), 'p50'), h('span', {}, h('hr.d'), 'p99'), h('span', {}, h('hr.x'), 'errors'))));
+  return panel('Latency', [h('code', safe(m.route)), ' ', h('button.btn.mini-b', { 'aria-pressed': String(!!page.ui.table), title: 'The same as a table (v)', on: { click: () => { page.ui.table = !page.ui.table; page.draw(); } } }, page.ui.table ? 'Chart' : 'Table')],
+    h('div.body', page.ui.table ? asTable(m) : heat(m, { label }),
+      h('div.key', { css: { 'margin-top': '10px' } }, h('span', 'fewer', h('i.ramp'), 'more requests'), h('span', h('hr'), 'p50'), h('span', h('hr.d'), 'p99'), h('span', h('hr.x'), 'errors'))));
 }
 
 function asTable(m) {
@@ -50,12 +50,12 @@ function asTable(m) {
 }
 
 function shared(d) {
-  const x = d.share, body = !x ? h('p.soft', {}, 'Nothing stands out: no request of this route took longer than its target.')
-    : x.few ? h('p.soft', {}, `Only ${plural(x.inside, 'slow request')}: too few to say what they share.`, ' ', h('a', { href: x.href }, 'See them'), '.')
-      : [h('p.soft', { css: { 'margin-bottom': '12px' } }, h('b', {}, plural(x.inside, 'request')), ` in the box, against ${count(x.outside)} outside it. `, h('a', { href: x.href }, 'See them'), '.'),
-        h('div.diff', {}, x.rows.map(([k, v, a, b]) => h('div', { key: k + v }, h('div.a', {}, h('code.trunc', {}, h('span.mute', {}, safe(k) + ' '), safe(v)), h('span.num', {}, pct(a, 0), h('span.mute', {}, '  vs ' + pct(b, 0)))), h('div.b', { 'aria-hidden': 'true' }, h('i', { css: { '--w': a * 100 + '%' } }), h('i', { css: { '--w': b * 100 + '%' } }))))),
-        !x.rows.length && h('p.soft', {}, 'They share nothing that the others do not have too.')];
-  return panel('What the slow ones share', null, h('div.body', {}, body));
+  const x = d.share, body = !x ? h('p.soft', 'Nothing stands out: no request of this route took longer than its target.')
+    : x.few ? h('p.soft', `Only ${plural(x.inside, 'slow request')}: too few to say what they share.`, ' ', h('a', { href: x.href }, 'See them'), '.')
+      : [h('p.soft', { css: { 'margin-bottom': '12px' } }, h('b', plural(x.inside, 'request')), ` in the box, against ${count(x.outside)} outside it. `, h('a', { href: x.href }, 'See them'), '.'),
+        h('div.diff', x.rows.map(([k, v, a, b]) => h('div', { key: k + v }, h('div.a', h('code.trunc', h('span.mute', safe(k) + ' '), safe(v)), h('span.num', pct(a, 0), h('span.mute', '  vs ' + pct(b, 0)))), h('div.b', { 'aria-hidden': 'true' }, h('i', { css: { '--w': a * 100 + '%' } }), h('i', { css: { '--w': b * 100 + '%' } }))))),
+        !x.rows.length && h('p.soft', 'They share nothing that the others do not have too.')];
+  return panel('What the slow ones share', null, h('div.body', body));
 }
 
 function table(page, rows) {
@@ -63,9 +63,9 @@ function table(page, rows) {
   const g = small ? 'minmax(0,1fr) 62px 66px' : 'minmax(200px,1.5fr) 72px 90px 64px minmax(140px,1.2fr) 66px 66px 66px';
   const head = small ? ['Route', num('Errors'), num('p99')] : ['Route', num('Rate'), 'p95 trend', num('Errors'), axis(ticks, lo, hi), num('p50'), num('p95'), num('p99')];
   return h('div.t', { role: 'table', 'aria-label': 'Routes', 'aria-rowcount': rows.length + 1, 'data-hold': 'routes', css: { 'margin-top': '4px' } }, row(g, head, { cls: '.h' }), hold('routes', rows, r => r.m + r.p).map((r, i) => {
-    const name = h('span.rt', {}, sw(r.c), h('code.m', {}, safe(r.m)), h('code.trunc', { title: r.p }, safe(r.p))), bad = r.p99 > r.target, o = { lo, hi, target: r.target };
-    const errors = num(r.err ? pct(r.err) : h('span.mute', {}, '0'), r.err >= .01 ? 'bad' : ''), tail = r.p99 == null ? few(r.n) : num(dur(r.p99), bad ? 'bad' : '');
-    const cells = small ? [h('div', {}, name, pbar(r.p50, r.p95, r.p99, o)), errors, r.p99 == null && r.p95 != null ? num(dur(r.p95), 'mute') : tail]
+    const name = h('span.rt', sw(r.c), h('code.m', safe(r.m)), h('code.trunc', { title: r.p }, safe(r.p))), bad = r.p99 > r.target, o = { lo, hi, target: r.target };
+    const errors = num(r.err ? pct(r.err) : h('span.mute', '0'), r.err >= .01 ? 'bad' : ''), tail = r.p99 == null ? few(r.n) : num(dur(r.p99), bad ? 'bad' : '');
+    const cells = small ? [h('div', name, pbar(r.p50, r.p95, r.p99, o)), errors, r.p99 == null && r.p95 != null ? num(dur(r.p95), 'mute') : tail]
       : [name, num(rate(r.rate) + '\u00a0/s'), spark(r.v, { c: r.c, err: r.e }), errors, pbar(r.p50, r.p95, r.p99, o), num(dur(r.p50)), r.p95 == null ? few(r.n) : num(dur(r.p95), r.p99 == null && r.p95 > r.target ? 'bad' : ''), tail];
     const el = row(g, cells, { href: page.to('/traces', { q: routeToken(r) + (r.p ? ' method:' + r.m : '') }), cls: small ? '.two' : '', key: r.m + r.p, index: i + 2 });
     el.dataset.row = '';

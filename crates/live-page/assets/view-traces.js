@@ -13,10 +13,10 @@ export default {
     page.data = { ...page.data, ...d.agg };
     add(page, d, page.at.get('sort'));
   },
-  aside: (page, d) => d.total > 0 && h('span.key.inline', {}, (d.classes || []).map(([c, name]) => h('span', {}, sw(c), safe(name)))),
+  aside: (page, d) => d.total > 0 && h('span.key.inline', (d.classes || []).map(([c, name]) => h('span', sw(c), safe(name)))),
   body(page, d) {
     const { ui } = page, rows = ui.rows || [], small = isSmall(), sort = page.at.get('sort');
-    if (!rows.length) return d.filter?.none ? null : h('section.panel', {}, h('div.body', {}, h('p', {}, h('b', {}, 'No trace in this time. '), 'Traces need spans: choose a longer range, or send a request to your service.')));
+    if (!rows.length) return d.filter?.none ? null : h('section.panel', h('div.body', h('p', h('b', 'No trace in this time. '), 'Traces need spans: choose a longer range, or send a request to your service.')));
     const g = small ? 'minmax(0,1fr) 84px' : '96px minmax(220px,1.5fr) minmax(140px,1fr) 74px 52px 120px';
     const by = (name, key) => num(h('a.sort', { href: page.link({ sort: sort === key ? null : key }), 'aria-label': `Sort by ${name}` }, name, sort === key ? ' ↓' : ''));
     const w = windowed('list', rows, small ? 44 : 32, (r, i) => line(page, g, r, i, small));
@@ -28,10 +28,10 @@ export default {
 };
 
 function line(page, g, r, i, small) {
-  const name = h('span.rt', {}, sw(r.c), r.m && h('code.m', {}, safe(r.m)), h('code.trunc', { title: safe(r.name) }, safe(r.name)));
+  const name = h('span.rt', sw(r.c), r.m && h('code.m', safe(r.m)), h('code.trunc', { title: safe(r.name) }, safe(r.name)));
   const bar = h('div.acc.thin-a', { 'aria-hidden': 'true', css: { width: Math.max(3, axisX(r.d, 1, 4000) * 100) + '%' } }, r.split.map(([c, share]) => h('i' + (c ? '.' + c : ''), { css: { '--w': share * 100 + '%', '--k': 'var(--c, var(--ink-3))' } })));
   const errors = r.err > 1 ? `${r.err} errors` : r.st || 'error', status = r.err ? st('err', safe(errors)) : st('ok', safe(r.st || 'ok')), time = num(dur(r.d), r.err ? 'bad' : '');
-  const el = row(g, small ? [h('div', {}, name, h('div.sub', {}, clock(r.t), r.err > 0 && st('err', safe(errors)))), time] : [h('code.mute', { title: utc(r.t) }, clock(r.t)), name, bar, time, num(r.n), status],
+  const el = row(g, small ? [h('div', name, h('div.sub', clock(r.t), r.err > 0 && st('err', safe(errors)))), time] : [h('code.mute', { title: utc(r.t) }, clock(r.t)), name, bar, time, num(r.n), status],
     { href: page.to('/traces/' + r.id), key: r.id, index: i + 2 });
   el.dataset.row = '';
   return el;

@@ -77,6 +77,40 @@ fn tag(content: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn imports(name: &str) -> Vec<&'static str> {
+        let text = content(name);
+        let imported = text.split("from './").skip(1);
+        imported
+            .filter_map(|rest| rest.split('\'').next())
+            .collect()
+    }
+
+    fn content(name: &str) -> &'static str {
+        let file = FILES.iter().find(|(known, ..)| *known == name);
+        let (.., content) = file.unwrap_or_else(|| panic!("{name} is not served"));
+        std::str::from_utf8(content).expect("text")
+    }
+
+    /// Everything a browser reads to draw one view.
+    fn loaded(view: &str) -> std::collections::BTreeSet<&str> {
+        let mut loaded = std::collections::BTreeSet::from(["theme.js"]);
+        let mut open = vec!["main.js", view];
+        while let Some(name) = open.pop() {
+            if loaded.insert(name) {
+                open.extend(imports(name));
+            }
+        }
+        loaded
+    }
+
+    #[test]
+    fn the_script_of_a_page_stays_under_60_kib() {
+        for (view, ..) in FILES.iter().filter(|(name, ..)| name.starts_with("view-")) {
+            let script: usize = loaded(view).iter().map(|name| content(name).len()).sum();
+            assert!(script < 60 * 1024, "{view} needs {script} bytes of script");
+        }
+    }
+
     #[test]
     fn nothing_in_the_page_needs_what_its_policy_forbids() {
         for (name, _, content) in FILES.iter().chain([&("index.html", "", PAGE.as_bytes())]) {
@@ -100,18 +134,15 @@ mod tests {
 
     #[test]
     fn every_module_that_is_imported_is_served() {
-        for (name, _, content) in FILES.iter().filter(|(_, kind, _)| *kind == SCRIPT) {
-            let text = std::str::from_utf8(content).expect("text");
-            for module in text
-                .split("from './")
-                .skip(1)
-                .filter_map(|rest| rest.split('\'').next())
-            {
-                assert!(
-                    FILES.iter().any(|(known, ..)| *known == module),
-                    "{name} imports {module}"
-                );
+        for (name, kind, _) in FILES {
+            if *kind == SCRIPT {
+                imports(name)
+                    .into_iter()
+                    .for_each(|module| assert!(!content(module).is_empty()));
             }
+        }
+        for view in content("main.js").split("import('./").skip(1) {
+            content(view.split('\'').next().expect("a name"));
         }
     }
 }

@@ -57,14 +57,14 @@ impl Range {
 
     /// Reads `15m`, `2h`, or `from..to` in UTC. What cannot be read is the last 15 minutes.
     pub(crate) fn parse(text: &str, now: f64) -> Self {
-        if let Some((from, to)) = text.split_once("..") {
-            if let (Some(from), Some(to)) = (moment(from, now), moment(to, now)) {
-                return Self {
-                    from: from.min(to),
-                    to: to.max(from),
-                    moves: false,
-                };
-            }
+        if let Some((from, to)) = text.split_once("..")
+            && let (Some(from), Some(to)) = (moment(from, now), moment(to, now))
+        {
+            return Self {
+                from: from.min(to),
+                to: to.max(from),
+                moves: false,
+            };
         }
         let minutes = last_minutes(text).unwrap_or(Self::DEFAULT_MINUTES);
         Self {

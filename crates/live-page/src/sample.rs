@@ -25,7 +25,7 @@ pub(crate) async fn send(http_endpoint: &str) -> io::Result<()> {
 }
 
 fn nanos(at: f64) -> String {
-    format!("{:.0}000000", at)
+    format!("{at:.0}000000")
 }
 
 fn text(key: &str, value: &str) -> Value {

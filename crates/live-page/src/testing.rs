@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use campanile_otlp_receiver::model::Status;
 use campanile_otlp_receiver::{
-    Attributes, Resource, Scope, Span, SpanId, SpanKind, StatusCode, TraceId, Value,
+    Attributes, Resource, Scope, Span, SpanId, SpanKind, TraceId, Value,
 };
 
 /// A span in the making.
@@ -61,16 +61,6 @@ impl Made {
 
     pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.attributes.push((key.to_owned(), value.into()));
-        self
-    }
-
-    pub(crate) fn server(mut self) -> Self {
-        self.span.kind = SpanKind::Server;
-        self
-    }
-
-    pub(crate) fn failed(mut self) -> Self {
-        self.span.status.code = StatusCode::Error;
         self
     }
 

@@ -98,3 +98,15 @@ pub(crate) fn filter_report(
     });
     json!({ "problems": filter.problems, "none": none })
 }
+
+/// As many rows as fit into `bytes` of JSON: a snapshot stays under 100 KiB, whatever the names in it.
+pub(crate) fn fit(rows: impl Iterator<Item = Value>, bytes: usize) -> Vec<Value> {
+    let mut left = bytes;
+    rows.take_while(|row| {
+        let size = row.to_string().len() + 1;
+        let fits = size <= left;
+        left = left.saturating_sub(size);
+        fits
+    })
+    .collect()
+}

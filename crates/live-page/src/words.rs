@@ -60,12 +60,6 @@ impl Sentence {
         self.0.push(Part(kind, text.into(), href));
         self
     }
-
-    /// The text without its shapes and links.
-    #[cfg(test)]
-    pub(crate) fn text(&self) -> String {
-        self.0.iter().map(|part| part.1.as_str()).collect()
-    }
 }
 
 /// What a view opens with: one sentence, and the numbers that prove it.
@@ -82,7 +76,7 @@ pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3 * NARROW.len_utf8());
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(NARROW);
         }
         text.push(digit);

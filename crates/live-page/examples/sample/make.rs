@@ -28,13 +28,13 @@ const ROUTES: [(&str, &str, &str, f64, f64); 8] = [
     ("POST", "/voice/sessions", "voice", 0.2, 44.0),
 ];
 
-pub struct Batch {
-    pub spans: Vec<ResourceSpans>,
-    pub logs: Vec<ResourceLogs>,
-    pub metrics: Vec<ResourceMetrics>,
+pub(crate) struct Batch {
+    pub(crate) spans: Vec<ResourceSpans>,
+    pub(crate) logs: Vec<ResourceLogs>,
+    pub(crate) metrics: Vec<ResourceMetrics>,
 }
 
-pub struct Service {
+pub(crate) struct Service {
     random: fastrand::Rng,
     begun: f64,
     counts: [Vec<u64>; ROUTES.len()],
@@ -44,7 +44,7 @@ pub struct Service {
     sessions: u32,
 }
 
-pub fn nanos(ms: f64) -> u64 {
+pub(crate) fn nanos(ms: f64) -> u64 {
     (ms * 1e6) as u64
 }
 
@@ -111,7 +111,7 @@ impl Trace<'_> {
 }
 
 impl Service {
-    pub fn new(begun: f64) -> Self {
+    pub(crate) fn new(begun: f64) -> Self {
         let counts = std::array::from_fn(|_| vec![0; BOUNDS.len() + 1]);
         Self {
             random: fastrand::Rng::with_seed(1173),
@@ -130,7 +130,7 @@ impl Service {
     }
 
     /// What happened between two moments; `age` is how far the 15 minutes have come.
-    pub fn run(&mut self, from: f64, to: f64, age: f64) -> Batch {
+    pub(crate) fn run(&mut self, from: f64, to: f64, age: f64) -> Batch {
         let (mut spans, mut ws, mut logs) = (Vec::new(), Vec::new(), Vec::new());
         let slow = (0.62..0.86).contains(&age);
         for (place, route) in ROUTES.iter().enumerate() {
@@ -389,7 +389,7 @@ impl Service {
                 &id,
                 span,
                 domain,
-            ))
+            ));
         };
         if fails {
             line(

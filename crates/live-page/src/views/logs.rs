@@ -78,9 +78,13 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
         let from = place.saturating_sub(ROWS / 2);
         rows.drain(..from);
     }
-    let more = rows.len() > ROWS;
+    let all = rows.len();
     rows.truncate(ROWS);
-    let older = rows.last().filter(|_| more).map(|log| log.seq.to_string());
+    let shown = views::fit(rows.iter().map(|log| row(log)), 72 * 1024);
+    let older = (shown.len() < all)
+        .then(|| rows.get(shown.len().checked_sub(1)?))
+        .flatten()
+        .map(|log| log.seq.to_string());
     json!({
         "verdict": verdict,
         "filter": views::filter_report(&filter, total, |without| select(&logs, &asked, without).len()),
@@ -91,7 +95,7 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
         "domains": domains.iter().map(|domain| json!([domain, facts::class_of(domain)])).collect::<Vec<_>>(),
         "line": marked,
         "cols": COLUMNS,
-        "rows": rows.into_iter().map(row).collect::<Vec<_>>(),
+        "rows": shown,
         "older": older,
     })
 }

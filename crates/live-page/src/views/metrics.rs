@@ -89,7 +89,7 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
         "filter": report,
         "t0": range.from.round(), "t1": range.to.round(),
         "one": one,
-        "list": names.into_iter().take(LISTED).map(|(name, metrics)| line(name, &metrics, &range)).collect::<Vec<_>>(),
+        "list": views::fit(names.into_iter().take(LISTED).map(|(name, metrics)| line(name, &metrics, &range)), 56 * 1024),
     })
 }
 
@@ -130,10 +130,11 @@ fn instrument(metrics: &[&Metric], question: &Question, range: &Range) -> Value 
             .push(series);
     }
     let more = split.len().saturating_sub(SERIES);
-    let series: Vec<_> = split.into_iter().take(SERIES).map(|(name, series)| {
+    let lines = split.into_iter().take(SERIES).map(|(name, series)| {
         let plot = Plot::of(kind_of, &series, range);
         json!({ "name": words::cut(&name, 300), "last": plot.last, "per": plot.per_second, "v": plot.values })
-    }).collect();
+    });
+    let series = views::fit(lines, 32 * 1024);
     let max = whole.values.iter().flatten().copied().fold(0.0, f64::max);
     json!({
         "name": words::cut(metrics[0].name(), 200), "kind": kind(kind_of), "unit": words::cut(metrics[0].unit(), 24), "about": words::cut(metrics[0].description(), 500),
@@ -289,7 +290,7 @@ fn quantiles(series: &[&Series], temporality: Temporality, range: &Range) -> Vec
             if let Some(bin) = range.bin(facts::ms(point.time_unix_nano), BINS) {
                 match (&point.value, base.map(|base| &base.value)) {
                     (PointValue::Histogram(now), Some(PointValue::Histogram(base))) => {
-                        bins[bin].add(now, Some(base))
+                        bins[bin].add(now, Some(base));
                     }
                     (PointValue::Histogram(now), _) => bins[bin].add(now, None),
                     (
@@ -297,7 +298,7 @@ fn quantiles(series: &[&Series], temporality: Temporality, range: &Range) -> Vec
                         Some(PointValue::ExponentialHistogram(base)),
                     ) => bins[bin].add_exponential(now, Some(base)),
                     (PointValue::ExponentialHistogram(now), _) => {
-                        bins[bin].add_exponential(now, None)
+                        bins[bin].add_exponential(now, None);
                     }
                     _ => {}
                 }

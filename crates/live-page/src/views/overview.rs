@@ -67,7 +67,7 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
         Vec::new()
     };
     let mut rows = red::rows(&requests, counted, &range, &app.targets);
-    let groups = groups(&requests, &range, app);
+    let groups = groups(&requests, &rows, &range);
     let other = spans
         .iter()
         .filter(in_time)
@@ -100,7 +100,7 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
         "groups": { "by": groups.by, "rows": groups.rows.iter().take(GROUPS).map(|group| group.json(&range)).collect::<Vec<_>>() },
         "heat": map.as_ref().map(latency::Map::json),
         "share": share,
-        "routes": { "src": source, "more": more, "rows": rows.iter().map(|row| row.json(&range)).collect::<Vec<_>>() },
+        "routes": { "src": source, "more": more, "rows": views::fit(rows.iter().map(|row| row.json(&range)), 56 * 1024) },
         "other": other,
     })
 }
@@ -136,16 +136,31 @@ pub(super) struct Group {
     pub(super) requests: Vec<Request>,
     percentiles: stats::Percentiles,
     pub(super) errors: usize,
-    target: f64,
+    /// Whether one of its routes takes longer than its target.
+    over: bool,
+    /// Whether one of its routes fails.
+    failing: bool,
 }
 
 impl Group {
+    fn new(name: String, first: Request) -> Self {
+        Self {
+            class: facts::class_of(&name),
+            name,
+            requests: vec![first],
+            percentiles: stats::Percentiles::default(),
+            errors: 0,
+            over: false,
+            failing: false,
+        }
+    }
+
     pub(super) fn is_failing(&self) -> bool {
-        is_failing(self.errors as u64, self.requests.len() as u64)
+        self.failing || is_failing(self.errors as u64, self.requests.len() as u64)
     }
 
     pub(super) fn is_slow(&self) -> bool {
-        self.percentiles.p95.is_some_and(|p95| p95 > self.target)
+        self.over
     }
 
     fn json(&self, range: &Range) -> Value {
@@ -167,7 +182,8 @@ impl Group {
             "rate": words::round(count as f64 / range.seconds()),
             "err": words::round(self.errors as f64 / count.max(1) as f64 * 100.0) / 100.0,
             "p50": self.percentiles.p50.map(words::round), "p95": self.percentiles.p95.map(words::round),
-            "v": &seen[..], "e": &errors[..],
+            // The last part of a moving range is not over yet: it would read as a fall.
+            "v": &seen[..BINS - usize::from(range.moves)], "e": &errors[..BINS - usize::from(range.moves)],
         })
     }
 }
@@ -177,53 +193,45 @@ pub(super) fn is_failing(errors: u64, requests: u64) -> bool {
     errors >= 3 && errors * 100 >= requests
 }
 
-fn groups(requests: &[Request], range: &Range, app: &App) -> Groups {
+fn groups(requests: &[Request], routes: &[Row], range: &Range) -> Groups {
     let declared = requests
         .iter()
         .any(|request| facts::domain(&request.span).is_some());
+    let name_of = |request: &Request| {
+        let name = match declared {
+            true => facts::domain(&request.span),
+            false => Some(request.span.resource.service_name()),
+        };
+        name.filter(|name| !name.is_empty()).map(str::to_owned)
+    };
     let mut rows: Vec<Group> = Vec::new();
     for request in requests.iter().filter(|request| range.has(request.start)) {
-        let name = match (declared, facts::domain(&request.span)) {
-            (true, Some(domain)) => domain,
-            (true, None) => continue,
-            (false, _) => request.span.resource.service_name(),
-        };
-        if name.is_empty() {
+        let Some(name) = name_of(request) else {
             continue;
-        }
-        let (method, route) = facts::route(&request.span);
-        let target = app.targets.of(method, route);
+        };
         match rows.iter_mut().find(|group| group.name == name) {
-            Some(group) => {
-                group.requests.push(request.clone());
-                group.errors += usize::from(request.failed);
-                group.target = group.target.max(target);
-            }
-            None => rows.push(Group {
-                name: name.to_owned(),
-                class: facts::class_of(name),
-                requests: vec![request.clone()],
-                percentiles: stats::Percentiles::default(),
-                errors: usize::from(request.failed),
-                target,
-            }),
+            Some(group) => group.requests.push(request.clone()),
+            None => rows.push(Group::new(name, request.clone())),
         }
     }
     for group in &mut rows {
-        let mut lengths: Vec<f64> = group
-            .requests
-            .iter()
-            .map(|request| request.length)
-            .collect();
+        let mut lengths: Vec<_> = group.requests.iter().map(|one| one.length).collect();
         group.percentiles = stats::exact(&mut lengths);
+        group.errors = group.requests.iter().filter(|one| one.failed).count();
+        let has = |row: &Row| {
+            let last = row.requests.last().and_then(name_of);
+            last.as_deref() == Some(group.name.as_str())
+        };
+        for row in routes.iter().filter(|row| has(row)) {
+            group.over |= row.over_target().is_some();
+            group.failing |= row.is_failing();
+        }
     }
     rows.sort_by(|a, b| a.name.cmp(&b.name));
-    Groups {
-        by: if declared {
-            "campanile.domain"
-        } else {
-            "service.name"
-        },
-        rows,
-    }
+    let by = if declared {
+        "campanile.domain"
+    } else {
+        "service.name"
+    };
+    Groups { by, rows }
 }

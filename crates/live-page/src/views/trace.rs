@@ -11,6 +11,7 @@ use crate::facts;
 use crate::filter::{Filter, SpanSubject};
 use crate::question::Question;
 use crate::tree::Tree;
+use crate::views;
 use crate::words::{self, Sentence, Verdict};
 
 /// Rows of one answer. With names cut, they stay under 100 KiB.
@@ -52,10 +53,10 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
         .root_span()
         .map(|root| root.resource.service_name().to_owned())
         .unwrap_or_default();
-    let rows: Vec<_> = (0..tree.rows.len().min(ROWS))
-        .map(|at| row(&tree, at, &service, &logs, &pointing, &find))
-        .collect();
-    let longest = (0..tree.rows.len().min(ROWS))
+    let rows =
+        (0..tree.rows.len().min(ROWS)).map(|at| row(&tree, at, &service, &logs, &pointing, &find));
+    let rows = views::fit(rows, 88 * 1024);
+    let longest = (0..rows.len())
         .filter(|&at| tree.rows[at].span.is_some())
         .max_by(|&a, &b| {
             tree.rows[a]
@@ -63,7 +64,7 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
                 .total_cmp(&tree.rows[b].critical_ms())
         });
     json!({
-        "verdict": verdict(&tree),
+        "verdict": verdict(app, &tree, rows.len()),
         "cols": COLUMNS,
         "spans": rows,
         "count": tree.rows.len(),
@@ -238,7 +239,7 @@ fn shares(tree: &Tree) -> Vec<Value> {
         .collect()
 }
 
-fn verdict(tree: &Tree) -> Verdict {
+fn verdict(app: &App, tree: &Tree, drawn: usize) -> Verdict {
     let Some(root) = tree.root_span() else {
         return Verdict::default();
     };
@@ -275,13 +276,19 @@ fn verdict(tree: &Tree) -> Verdict {
                 .as_ref()
                 .map(|span| spent(span))
                 .unwrap_or_default();
-            (
-                "trace_spent",
-                Sentence::wrong(words::duration(row.critical_ms())).then(format!(
-                    " of this {} {noun} was spent {name}.",
-                    words::duration(length)
-                )),
-            )
+            let (method, route) = facts::route(root);
+            let spent = words::duration(row.critical_ms());
+            // Healthy is quiet: the colour is for what took longer than it should.
+            let one = if length > app.targets.of(method, route) {
+                Sentence::wrong(spent)
+            } else {
+                Sentence::new(spent)
+            };
+            let rest = format!(
+                " of this {} {noun} was spent {name}.",
+                words::duration(length)
+            );
+            ("trace_spent", one.then(rest))
         }
         _ => (
             "trace_plain",
@@ -327,10 +334,10 @@ fn verdict(tree: &Tree) -> Verdict {
         };
         two = two.warning(format!("{names} that never arrived."));
     }
-    if tree.rows.len() > ROWS {
+    if tree.rows.len() > drawn {
         two = two.then(format!(
             " The first {} rows are drawn.",
-            words::count(ROWS as u64)
+            words::count(drawn as u64)
         ));
     }
     Verdict { rule, one, two }

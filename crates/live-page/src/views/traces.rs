@@ -65,17 +65,19 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
     if let Ok(before) = question.before.parse::<f64>() {
         found.retain(|trace| trace.start < before);
     }
-    let more = found.len() > ROWS && question.sort.is_empty();
+    let all = found.len();
     found.truncate(ROWS);
-    let rows: Vec<_> = found
-        .iter()
-        .map(Candidate::row)
-        .filter(|row| !row.is_null())
-        .collect();
-    let older = found
-        .last()
-        .filter(|_| more)
-        .map(|trace| trace.start.to_string());
+    let rows = views::fit(
+        found
+            .iter()
+            .map(Candidate::row)
+            .filter(|row| !row.is_null()),
+        88 * 1024,
+    );
+    // Only the order of time has pages: by length or errors, the first rows are what one asks for.
+    let older = (rows.len() < all && question.sort.is_empty())
+        .then(|| rows.last().map(|row| row[1].to_string()))
+        .flatten();
     json!({
         "verdict": verdict(total, failed, &filter, question),
         "filter": views::filter_report(&filter, total, |without| select(&spans, &range, without).len()),
@@ -216,7 +218,7 @@ fn verdict(total: usize, failed: usize, filter: &Filter, question: &Question) ->
         rule: "traces",
         one,
         two: Sentence::new(format!(
-            "{order} Length is logarithmic, 1\u{a0}ms to 4\u{a0}s; the split is each part’s share of the work. "
+            "{order} Length is logarithmic, 1\u{a0}ms to 4\u{a0}s. "
         )),
     }
 }

@@ -1,5 +1,6 @@
 //! WebSockets: who is connected, who left and why.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use campanile_otlp_receiver::{Metric, Span};
@@ -44,7 +45,7 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
         asked.has(facts::start_ms(span)) && filter.matches(&SpanSubject::new(span))
     };
     let mut found: Vec<&Arc<Span>> = spans.iter().filter(|span| matching(span)).collect();
-    found.sort_by(|a, b| b.start_unix_nano.cmp(&a.start_unix_nano));
+    found.sort_by_key(|span| std::cmp::Reverse(span.start_unix_nano));
     let range = asked.shrunk_to(found.last().map(|span| facts::start_ms(span)));
     let named = |name: &str| {
         metrics
@@ -100,6 +101,12 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
             .count()
     });
     let verdict = verdict(active, closed, broken);
+    let mut began: HashMap<&str, f64> = HashMap::new();
+    for span in spans.iter().filter(|span| span.name == "websocket.connect") {
+        if let Some(session) = span.attributes.get_str(a::SESSION_ID) {
+            began.insert(session, facts::start_ms(span));
+        }
+    }
     found.truncate(ROWS);
     json!({
         "verdict": verdict,
@@ -112,7 +119,7 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
             ["Sent", sent, null, "messages", null],
         ],
         "closes": closes, "hist": bins, "t0": range.from.round(), "t1": range.to.round(),
-        "sessions": found.into_iter().map(|span| row(span)).collect::<Vec<_>>(),
+        "sessions": found.into_iter().map(|span| row(span, &began)).collect::<Vec<_>>(),
     })
 }
 
@@ -130,18 +137,18 @@ pub(crate) fn is_broken(span: &Span) -> bool {
             .is_some_and(|class| BROKEN.contains(&class))
 }
 
-fn row(span: &Span) -> Value {
+fn row(span: &Span, opened: &HashMap<&str, f64>) -> Value {
     let text = |key: &str| {
         span.attributes
             .get(key)
             .map(|value| words::cut(&value.to_string(), 60))
     };
-    // The span itself is short: how long the connection lasted is an attribute, where the sender gives one.
-    let lasted = span
-        .attributes
-        .get("websocket.connection.duration")
-        .and_then(|value| value.as_double())
-        .map(|seconds| words::round(seconds * 1000.0));
+    // The spans are short: how long the connection lasted lies between two of them.
+    let lasted = (span.name == "websocket.disconnect")
+        .then(|| opened.get(span.attributes.get_str(a::SESSION_ID)?))
+        .flatten()
+        .map(|opened| words::round(facts::start_ms(span) - opened))
+        .filter(|lasted| *lasted >= 0.0);
     json!({
         "id": span.span_id.to_string(), "trace": span.trace_id.to_string(), "t": words::round(facts::start_ms(span)),
         "name": words::cut(&span.name, 60), "ep": text(a::WEBSOCKET_ENDPOINT), "session": text(a::SESSION_ID),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use campanile_semconv::attribute as a;
 use serde_json::{Value, json};
 
 use super::Request;
@@ -33,6 +34,8 @@ pub(super) struct Map {
     /// First and last column of the worst region.
     region: Option<(usize, usize)>,
     target: f64,
+    /// The longest request.
+    most: f64,
 }
 
 /// Draws the map of a route.
@@ -79,6 +82,7 @@ pub(super) fn map(row: &Row, range: &Range) -> Option<Map> {
         requests: row.requests.len(),
         region: region(&slow),
         target: row.target,
+        most,
     })
 }
 
@@ -125,7 +129,7 @@ impl Map {
         };
         let boxed = self.times().zip(self.region).map(|((t0, t1), (from, to))| json!({
             "x0": words::round(from as f64 / COLUMNS as f64), "x1": words::round((to + 1) as f64 / COLUMNS as f64),
-            "t0": t0.round(), "t1": t1.round(), "lo": self.target, "hi": self.high,
+            "t0": t0.round(), "t1": t1.round(), "lo": self.target, "hi": (self.most * 1.15).min(self.high),
         }));
         json!({
             "route": words::cut(&self.route, 120), "cols": COLUMNS, "rows": BANDS, "lo": self.low, "hi": self.high,
@@ -193,7 +197,7 @@ fn count(requests: &[&Request]) -> HashMap<(String, String), usize> {
                 .entry((words::cut(key, 60), words::cut(&value.to_string(), 60)))
                 .or_insert(0) += 1;
         }
-        if request.failed {
+        if request.failed && request.span.attributes.get(a::ERROR_TYPE).is_none() {
             let how = facts::failure(&request.span).unwrap_or_default();
             *counted
                 .entry(("error".to_owned(), words::cut(&how, 60)))

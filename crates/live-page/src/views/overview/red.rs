@@ -133,11 +133,11 @@ pub(super) fn counted(metrics: &[Metric], range: &Range) -> Vec<Counted> {
 fn add(buckets: &mut Buckets, now: &PointValue, before: Option<&PointValue>) {
     match (now, before) {
         (PointValue::Histogram(now), Some(PointValue::Histogram(before))) => {
-            buckets.add(now, Some(before))
+            buckets.add(now, Some(before));
         }
         (PointValue::Histogram(now), _) => buckets.add(now, None),
         (PointValue::ExponentialHistogram(now), Some(PointValue::ExponentialHistogram(before))) => {
-            buckets.add_exponential(now, Some(before))
+            buckets.add_exponential(now, Some(before));
         }
         (PointValue::ExponentialHistogram(now), _) => buckets.add_exponential(now, None),
         _ => {}
