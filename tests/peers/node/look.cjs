@@ -21,11 +21,10 @@ async function main() {
     tab.on("pageerror", (error) => seen.complaints.push(String(error)));
 
     await tab.goto(chat);
-    const name = tab.getByLabel(/name/i).first();
-    if (await name.isVisible().catch(() => false)) {
-      await name.fill("Ines");
-      await name.press("Enter");
-    }
+    const name = tab.getByRole("dialog").getByRole("textbox");
+    await name.fill("Ines");
+    await name.press("Enter");
+    await tab.getByRole("dialog").waitFor({ state: "hidden" });
     const composer = tab.getByPlaceholder(/message/i);
     await composer.fill("hello from a real browser");
     await composer.press("Enter");
@@ -42,6 +41,8 @@ async function main() {
     await row.waitFor();
     await row.click();
     await tab.getByText("chat.store_message").first().waitFor();
+    await tab.getByRole("treegrid").getByText("POST /rooms/{id}/messages").first().click();
+    await tab.getByText("http.response.status_code").first().waitFor();
     seen.url = tab.url();
     seen.text = await tab.locator("main").innerText();
     await tab.screenshot({ path: `${folder}/trace.png` });
