@@ -73,7 +73,7 @@ pub(crate) enum About {
 
 /// Where orchestrators ask for health.
 const HEALTH: [&str; 6] = [
-    "/health", "/healthz", "/live", "/livez", "/ready", "/readyz",
+    "/health", "/healthz", "/livez", "/readyz",
 ];
 
 /// A request slower than this leaves its span behind.
@@ -117,7 +117,7 @@ impl Sampling {
     }
 
     /// Never keeps requests to a route, whatever the caller decided and however they end. Health
-    /// checks (`/health`, `/healthz`, `/live`, `/livez`, `/ready`, `/readyz`) are from the start.
+    /// checks (`/health`, `/healthz`, `/livez`, `/readyz`) are from the start.
     pub fn never(self, route: impl Into<Cow<'static, str>>) -> Self {
         self.rule(About::Route(route.into()), 0.0, true)
     }
