@@ -72,9 +72,7 @@ pub(crate) enum About {
 }
 
 /// Where orchestrators ask for health.
-const HEALTH: [&str; 6] = [
-    "/health", "/healthz", "/livez", "/readyz",
-];
+const HEALTH: [&str; 4] = ["/health", "/healthz", "/livez", "/readyz"];
 
 /// A request slower than this leaves its span behind.
 const SLOW: Duration = Duration::from_secs(1);
