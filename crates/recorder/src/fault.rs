@@ -40,6 +40,10 @@ const MESSAGES: &[(&str, Fault)] = &[
     ("connection error", Fault::Closed),
     ("operation was canceled", Fault::Closed),
     ("http2 error", Fault::Protocol),
+    (
+        "received unexpected message from connection",
+        Fault::Protocol,
+    ),
 ];
 
 impl Fault {
@@ -119,8 +123,8 @@ impl Fault {
             Self::Dns => 2,
             Self::Tls => 3,
             Self::Connect => 4,
-            Self::Closed => 5,
-            Self::Protocol => 6,
+            Self::Protocol => 5,
+            Self::Closed => 6,
             Self::Other => 7,
         }
     }
