@@ -14,8 +14,11 @@ use crate::stats::Transport;
 const ENCODINGS: &[&str] = &["", "gzip", "zstd", "snappy"];
 const LIMIT: usize = 1 << 16;
 
+/// Takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// The targets by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("protobuf", protobuf),
     #[cfg(feature = "json")]
     ("json", json),
