@@ -1,6 +1,10 @@
 //! A recorder for tests: remembers what it was told, exactly, and wakes who waits for it.
 
-#![allow(dead_code, unreachable_pub, reason = "shared by unit tests and suites, each of which uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared by unit tests and suites, each of which uses a part"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +14,7 @@ use campanile_recorder::{
     Count, Counter, End, Gauge, Handle, Head, Histogram, Meter, Moment, Record, Recorder, Started,
     Stock, UpDownCounter,
 };
+use campanile_semconv::attribute;
 use campanile_semconv::metric::Metric;
 use opentelemetry::trace::{SpanContext, TraceState};
 use opentelemetry::{KeyValue, SpanId, TraceFlags, TraceId};
@@ -82,6 +87,12 @@ impl Probe {
         found.flat_map(|(_, samples)| samples.clone()).collect()
     }
 
+    /// How many series there are.
+    pub fn series(&self) -> usize {
+        let state = self.state();
+        state.sums.len() + state.samples.len()
+    }
+
     /// Waits until `ready`, for at most 20 s.
     pub async fn until(&self, what: &str, ready: impl Fn(&Self) -> bool) {
         let waiting = async {
@@ -122,12 +133,14 @@ fn key(metric: &Metric, attributes: &[KeyValue]) -> String {
         .map(|one| format!("{}={}", one.key, one.value))
         .collect();
     for one in attributes {
-        assert!(
-            metric.attributes.contains(&one.key.as_str()),
-            "{} is not declared on {}",
-            one.key,
-            metric.name
-        );
+        let name = one.key.as_str();
+        let declared = metric.attributes.contains(&name);
+        assert!(declared, "{name} is not declared on {}", metric.name);
+        let known = attribute::ALL.iter().find(|known| known.key == name);
+        let values = known.map_or(&[][..], |known| known.values);
+        let value = one.value.as_str();
+        let open = values.is_empty() || values.contains(&&*value);
+        assert!(open, "{name}={value} is outside the closed set");
     }
     all.sort();
     format!("{}{{{}}}", metric.name, all.join(","))

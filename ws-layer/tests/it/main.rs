@@ -5,6 +5,15 @@
 #[path = "../../src/probe.rs"]
 mod probe;
 mod server;
+mod wire;
 
+mod bad_input;
+mod client;
 mod endings;
+mod freshness;
+mod handshake;
+mod liveness;
+mod outbox;
 mod session;
+mod simulation;
+mod transparency;

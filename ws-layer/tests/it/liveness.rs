@@ -1,0 +1,98 @@
+//! Heartbeats: round trips measured, half-open peers found.
+
+use std::time::Duration;
+
+use axum::extract::ws::Message as Sent;
+use campanile_semconv::metric;
+use campanile_ws::{Sessions, Upgrade};
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::probe::Probe;
+use crate::server::{Server, echo};
+
+async fn beating() -> Server {
+    let probe = Probe::new();
+    let builder = Sessions::builder(&probe.handle());
+    let sessions = builder.heartbeat(Duration::from_millis(40)).build();
+    let handler = |upgrade: Upgrade| async move { upgrade.on_session(echo) };
+    Server::with(probe, sessions, handler).await
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_lives_and_its_round_trip_is_measured() {
+    let server = beating().await;
+    let mut client = server.connect().await;
+    let reading = tokio::spawn(async move { while let Some(Ok(_)) = client.next().await {} });
+    let beats = |probe: &Probe| {
+        probe
+            .samples(&metric::WEBSOCKET_HEARTBEAT_DURATION, &[])
+            .len()
+            >= 5
+    };
+    server.probe.until("five round trips", beats).await;
+    assert_eq!(server.sessions.open(), 1);
+    reading.abort();
+}
+
+#[tokio::test]
+async fn a_peer_that_is_silent_for_two_beats_is_dead() {
+    let server = beating().await;
+    // It keeps its socket open and never reads: its stack answers nothing.
+    let _client = server.connect().await;
+    let end = server.disconnected().await;
+    assert_eq!(end.attributes["websocket.close.cause"], "heartbeat");
+    assert_eq!(end.attributes["websocket.close.class"], "abnormal");
+    assert_eq!(end.error, Some("heartbeat"));
+    assert_eq!(
+        server.probe.sum(&metric::WEBSOCKET_HEARTBEAT_TIMEOUTS, &[]),
+        2
+    );
+}
+
+#[tokio::test]
+async fn the_answers_to_our_pings_are_kept_from_the_application_and_others_are_not() {
+    let probe = Probe::new();
+    let sessions = Sessions::builder(&probe.handle())
+        .heartbeat(Duration::from_millis(20))
+        .build();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let handler = move |upgrade: Upgrade| {
+        let tell = tell.clone();
+        async move {
+            upgrade.on_session(|mut session| async move {
+                while let Some(Ok(message)) = session.recv().await {
+                    tell.send(message).unwrap();
+                }
+            })
+        }
+    };
+    let server = Server::with(probe, sessions, handler).await;
+    let mut client = server.connect().await;
+    client.send(Message::Pong("unasked".into())).await.unwrap();
+    let reading = tokio::spawn(async move { while let Some(Ok(_)) = client.next().await {} });
+    assert_eq!(told.recv().await.unwrap(), Sent::Pong("unasked".into()));
+    let beats = |probe: &Probe| {
+        probe
+            .samples(&metric::WEBSOCKET_HEARTBEAT_DURATION, &[])
+            .len()
+            >= 3
+    };
+    server.probe.until("three round trips", beats).await;
+    assert!(told.try_recv().is_err());
+    reading.abort();
+}
+
+#[tokio::test]
+async fn the_ticker_ends_with_the_last_session() {
+    let server = beating().await;
+    let client = server.connect().await;
+    drop(client);
+    server.disconnected().await;
+    let metrics = tokio::runtime::Handle::current().metrics();
+    // The server's accept loop and this test remain; the ticker has nothing left to do.
+    while metrics.num_alive_tasks() > 1 {
+        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
