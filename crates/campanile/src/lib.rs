@@ -10,3 +10,8 @@ pub use campanile_semconv as semconv;
 pub use campanile_telemetry as telemetry;
 pub use campanile_telemetry::Telemetry;
 pub use campanile_ws as ws;
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
