@@ -7,6 +7,8 @@
 mod destination;
 mod limits;
 mod resource;
+#[cfg(test)]
+mod tests;
 mod variables;
 
 use std::fmt::Write;

@@ -42,3 +42,16 @@ pub use sampling::Sampling;
 pub use signal::Signal;
 pub use status::{SignalStatus, Status};
 pub use telemetry::Telemetry;
+
+/// The guide's code compiles, and does what it says.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../../docs/guide/start-and-stop.md")]
+    mod start_and_stop {}
+    #[doc = include_str!("../../../docs/guide/environment.md")]
+    mod environment {}
+    #[doc = include_str!("../../../docs/guide/collector-down.md")]
+    mod collector_down {}
+    #[doc = include_str!("../../../docs/guide/sampling.md")]
+    mod sampling {}
+}

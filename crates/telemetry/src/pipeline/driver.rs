@@ -63,6 +63,14 @@ impl Batch {
     }
 }
 
+/// An attempt under way.
+#[derive(Debug)]
+struct Flight {
+    batch: Batch,
+    began: Instant,
+    sender: Arc<Sender>,
+}
+
 #[derive(Debug)]
 struct Flush {
     mark: u64,
@@ -82,7 +90,7 @@ pub(crate) struct Driver {
     gate: Gate,
     backlog: VecDeque<Batch>,
     flights: JoinSet<Verdict>,
-    airborne: HashMap<Id, (Batch, Instant)>,
+    airborne: HashMap<Id, Flight>,
     flushes: Vec<Flush>,
 }
 
@@ -204,7 +212,7 @@ impl Driver {
 
     /// Sends what may be sent.
     fn launch(&mut self, now: Instant) {
-        let limit = if self.gate.is_healthy() {
+        let limit = if self.gate.is_healthy() && self.probing.is_none() {
             self.pace.concurrency
         } else {
             1
@@ -215,10 +223,7 @@ impl Driver {
             };
             if batch.request.len() > self.pace.max_request {
                 if let Some(halves) = self.halve(&batch) {
-                    self.lane.ledger(|ledger| {
-                        let weight = halves.iter().map(Batch::weight).sum();
-                        ledger.reweigh(batch.weight(), weight);
-                    });
+                    self.reweigh(&batch, &halves);
                     for half in halves.into_iter().rev() {
                         self.backlog.push_front(half);
                     }
@@ -227,12 +232,23 @@ impl Driver {
             }
             self.lane.ledger(|ledger| ledger.launch(batch.items));
             let sender = self.probing.as_ref().unwrap_or(&self.sender).clone();
-            let request = batch.request.clone();
-            let flight = self
+            let (request, attempt) = (batch.request.clone(), sender.clone());
+            let task = self
                 .flights
-                .spawn(async move { sender.send(request).await });
-            self.airborne.insert(flight.id(), (batch, now));
+                .spawn(async move { attempt.send(request).await });
+            let flight = Flight {
+                batch,
+                began: now,
+                sender,
+            };
+            self.airborne.insert(task.id(), flight);
         }
+    }
+
+    fn reweigh(&self, whole: &Batch, halves: &[Batch; 2]) {
+        let weight = halves.iter().map(Batch::weight).sum();
+        self.lane
+            .ledger(|ledger| ledger.reweigh(whole.weight(), weight));
     }
 
     fn halve(&self, batch: &Batch) -> Option<[Batch; 2]> {
@@ -256,67 +272,92 @@ impl Driver {
 
     /// Takes the verdict on one attempt.
     fn land(&mut self, id: Id, verdict: Verdict) {
-        let Some((batch, began)) = self.airborne.remove(&id) else {
+        let Some(flight) = self.airborne.remove(&id) else {
             return;
         };
-        let now = Instant::now();
+        if let Verdict::Delivered { rejected, message } = verdict {
+            return self.delivered(&flight, rejected, message);
+        }
+        let probed = self
+            .probing
+            .as_ref()
+            .is_some_and(|probing| Arc::ptr_eq(probing, &flight.sender));
+        if probed {
+            // HTTP is no better; what gRPC said before stays the error.
+            self.probing = None;
+            self.gate.failed(flight.began, Instant::now(), None);
+            return self.take_back([flight.batch]);
+        }
         match verdict {
-            Verdict::Delivered { rejected, message } => {
-                self.delivered(&batch, began, rejected, message)
-            }
-            Verdict::Retry(failure) => {
-                self.probing = None;
-                // What fails with another one often only says that it was cancelled.
-                if self.gate.failed(began, now, failure.after) {
-                    self.failing(&failure);
-                } else {
-                    self.lane
-                        .ledger(|ledger| ledger.count_failure(failure.class));
-                }
-                self.take_back([batch]);
-            }
-            Verdict::WrongProtocol(failure) if self.may_fall_back() => {
-                self.failing(&failure);
-                self.take_back([batch]);
-                let destination = self.fallback.take();
-                self.probing = destination.map(|destination| {
-                    Arc::new(Sender::new(self.lane.signal, Outlet::Otlp(destination)))
-                });
-            }
-            // The wrong port, as far as can be told. It is kept: somebody may put it right.
-            Verdict::WrongProtocol(failure) if !self.was_ever_delivered() => {
-                self.probing = None;
-                self.gate.failed(began, now, None);
-                self.failing(&failure);
-                self.take_back([batch]);
-            }
-            Verdict::Refused(failure) | Verdict::WrongProtocol(failure) => {
-                self.probing = None;
-                self.failing(&failure);
-                self.give_up_sent(&batch, Loss::Refused);
-            }
-            Verdict::TooLarge(failure) => match self.halve(&batch) {
+            Verdict::Delivered { .. } => {}
+            Verdict::Retry(failure) => self.retry(flight, &failure),
+            Verdict::WrongProtocol(failure) => self.wrong_protocol(flight, &failure),
+            Verdict::Refused(failure) => self.refused(&flight.batch, &failure),
+            Verdict::TooLarge(failure) => match self.halve(&flight.batch) {
                 Some(halves) => {
-                    let weight: usize = halves.iter().map(Batch::weight).sum();
-                    self.lane
-                        .ledger(|ledger| ledger.reweigh(batch.weight(), weight));
+                    self.reweigh(&flight.batch, &halves);
                     self.take_back(halves);
                 }
                 None => {
                     self.failing(&failure);
-                    self.give_up_sent(&batch, Loss::TooLarge);
+                    self.give_up_sent(&flight.batch, Loss::TooLarge);
                 }
             },
         }
     }
 
-    fn delivered(&mut self, batch: &Batch, began: Instant, rejected: u64, message: Option<String>) {
-        self.gate.succeeded(began, Instant::now());
-        if let Some(sender) = self.probing.take() {
-            self.notices.fell_back(self.lane.signal, &sender.place());
-            self.sender = sender;
+    fn retry(&mut self, flight: Flight, failure: &Failure) {
+        // What fails together with another one often only says that it was cancelled.
+        if self
+            .gate
+            .failed(flight.began, Instant::now(), failure.after)
+        {
+            self.failing(failure);
+        } else {
+            self.lane
+                .ledger(|ledger| ledger.count_failure(failure.class));
         }
+        self.take_back([flight.batch]);
+    }
+
+    /// The other side does not speak this protocol. While it never did, the other protocol is tried
+    /// once, and items are kept: somebody may put the endpoint right.
+    fn wrong_protocol(&mut self, flight: Flight, failure: &Failure) {
+        let overtaken = self.probing.is_some() || !Arc::ptr_eq(&self.sender, &flight.sender);
+        if overtaken {
+            return self.take_back([flight.batch]);
+        }
+        if self.lane.ledger(|ledger| ledger.last_success.is_some()) {
+            return self.refused(&flight.batch, failure);
+        }
+        match self.fallback.take() {
+            Some(destination) => {
+                self.failing(failure);
+                let sender = Sender::new(self.lane.signal, Outlet::Otlp(destination));
+                self.probing = Some(Arc::new(sender));
+                self.take_back([flight.batch]);
+            }
+            None => self.retry(flight, failure),
+        }
+    }
+
+    fn refused(&self, batch: &Batch, failure: &Failure) {
+        self.failing(failure);
+        self.give_up_sent(batch, Loss::Refused);
+    }
+
+    fn delivered(&mut self, flight: &Flight, rejected: u64, message: Option<String>) {
+        self.gate.succeeded(flight.began, Instant::now());
         self.fallback = None;
+        if self
+            .probing
+            .take()
+            .is_some_and(|probing| Arc::ptr_eq(&probing, &flight.sender))
+        {
+            self.notices.fell_back(&flight.sender.place());
+            self.sender = flight.sender.clone();
+        }
+        let batch = &flight.batch;
         let recovered = self.lane.ledger(|ledger| {
             ledger.deliver(batch.items, rejected, batch.weight());
             let failing = ledger.failing.take();
@@ -334,16 +375,8 @@ impl Driver {
         }
     }
 
-    fn was_ever_delivered(&self) -> bool {
-        self.lane.ledger(|ledger| ledger.last_success.is_some())
-    }
-
-    fn may_fall_back(&self) -> bool {
-        self.fallback.is_some() && !self.was_ever_delivered()
-    }
-
     fn failing(&self, failure: &Failure) {
-        let place = self.probing.as_ref().unwrap_or(&self.sender).place();
+        let place = self.sender.place();
         let message = format!("{} ({place})", failure.message);
         self.lane
             .ledger(|ledger| ledger.fail(failure.class, &message));
@@ -370,7 +403,7 @@ impl Driver {
     /// The running number of the oldest item that has not ended.
     fn oldest(&self) -> Option<u64> {
         let waiting = self.backlog.iter().map(|batch| batch.first);
-        let airborne = self.airborne.values().map(|(batch, _)| batch.first);
+        let airborne = self.airborne.values().map(|flight| flight.batch.first);
         waiting.chain(airborne).min()
     }
 
@@ -413,8 +446,8 @@ impl Driver {
     fn give_up(&mut self) {
         self.lane.close();
         self.flights.abort_all();
-        for (batch, _) in std::mem::take(&mut self.airborne).into_values() {
-            self.give_up_sent(&batch, Loss::Shutdown);
+        for flight in std::mem::take(&mut self.airborne).into_values() {
+            self.give_up_sent(&flight.batch, Loss::Shutdown);
         }
         for batch in std::mem::take(&mut self.backlog) {
             self.lane.ledger(|ledger| {

@@ -4,6 +4,7 @@
 //! again; never more than three a minute over all signals. The lines follow the log contract and
 //! go nowhere else: a failing export must not produce more to export.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,6 @@ use campanile_semconv::event;
 use tracing::Dispatch;
 
 use super::lane::Lane;
-use crate::Signal;
 
 const EVERY: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -21,6 +21,7 @@ pub(crate) struct Notices {
     voice: Dispatch,
     lanes: OnceLock<Vec<Arc<Lane>>>,
     state: Mutex<State>,
+    fell_back: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +50,7 @@ impl Notices {
             voice,
             lanes: OnceLock::new(),
             state: Mutex::default(),
+            fell_back: AtomicBool::new(false),
         }
     }
 
@@ -123,13 +125,15 @@ impl Notices {
         });
     }
 
-    /// A signal is sent over HTTP from now on, as its endpoint does not speak gRPC.
-    pub(crate) fn fell_back(&self, signal: Signal, endpoint: &str) {
+    /// HTTP is used from now on, as the endpoint does not speak gRPC. Said once for all signals.
+    pub(crate) fn fell_back(&self, endpoint: &str) {
+        if self.fell_back.swap(true, Ordering::Relaxed) {
+            return;
+        }
         self.say(|| {
             tracing::warn!(
                 target: "campanile",
                 event = event::CAMPANILE_TELEMETRY_CONFIG,
-                signal = signal.as_str(),
                 endpoint,
                 "the endpoint does not speak gRPC, HTTP works: set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
             );
