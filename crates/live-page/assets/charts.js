@@ -93,8 +93,26 @@ export function heat(m, o) {
   return h('div.heat', { role: 'img', 'aria-label': o.label, on: o.on },
     h('div.y', ticks.map(v => h('span', { css: { '--y': Math.max(6, y(v) * (H - floor)) + 'px' } }, tick(v)))),
     canvas('', draw),
-    box && h('div.brush' + (box.x0 + box.x1 < .45 ? '.right' : ''), { css: { '--x0': box.x0, '--x1': box.x1 - box.x0, '--y0': y(box.hi) * (H - floor) - 3 + 'px', '--y1': (y(box.lo) - y(box.hi)) * (H - floor) + 5 + 'px' } }, h('b', `${hm(box.t0)} – ${hm(box.t1)}, over ${dur(box.lo)}`)),
+    box && h('div.brush' + (box.x0 < .34 ? '.right' : ''), { css: { '--x0': box.x0, '--x1': box.x1 - box.x0, '--y0': y(box.hi) * (H - floor) - 3 + 'px', '--y1': (y(box.lo) - y(box.hi)) * (H - floor) + 5 + 'px' } }, h('b', `${hm(box.t0)} – ${hm(box.t1)}, ${box.chosen ? dur(box.lo) + ' to ' + dur(box.hi) : 'over ' + dur(box.lo)}`)),
+    o.drag && band(o.drag, H - floor),
     timeAxis(m.t0, m.t1));
 }
 
+/** The box while it is drawn. */
+function band([[xa, ya], [xb, yb]], height) {
+  return h('div.brush', { css: { '--x0': Math.min(xa, xb), '--x1': Math.abs(xb - xa), '--y0': Math.min(ya, yb) * height + 'px', '--y1': Math.abs(yb - ya) * height + 'px' } });
+}
+
 const rgb = token => color(token).match(/[\d.]+/g).slice(0, 3).map(Number);
+
+/** All spans of a trace in little: `spans` in the order of the waterfall, from 60 of them. */
+export function minimap(spans, total) {
+  return canvas('.mini', (g, w, height) => {
+    const tall = Math.max(1, Math.min(3, height / spans.length)), base = color('--ink-3'), hues = {};
+    spans.forEach((s, i) => {
+      g.fillStyle = s.err ? color('--err') : s.c ? hues[s.c] ||= color('--c-' + s.c) : base;
+      g.globalAlpha = s.cp.length || s.err ? 1 : .4;
+      g.fillRect(s.at / total * w, i / spans.length * (height - tall), Math.max(1, s.len / total * w), tall);
+    });
+  });
+}

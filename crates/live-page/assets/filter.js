@@ -5,6 +5,8 @@ import { h, ico, morph } from './dom.js';
 import { count, safe } from './fmt.js';
 
 export const split = q => q.match(/(?:[^\s"]|"(?:[^"\\]|\\.)*"?)+/g) || [];
+/** A value as a token may hold it. */
+export const quote = text => /[\s",]/.test(text) ? '"' + text.replace(/(["\\])/g, '\\$1') + '"' : text;
 const parts = token => token.match(/^(-?[^:<>=\s"]+?(?::|>=|<=|>|<))(.*)$/s)?.slice(1) || ['', token];
 
 let wrap, box, input, tokens = [], options = [], at = -1, hint = '', problems = [], change = () => {}, view = '', asked = 0, seen = '';

@@ -218,7 +218,7 @@ export function liveButton() {
 }
 
 function top(view) {
-  const range = RANGES.find(([t]) => t === page.at.t)?.[1] || page.at.t.replace('..', ' to ');
+  const range = RANGES.find(([t]) => t === page.at.t)?.[1] || page.at.t.split('..').map(t => +t ? hms(+t) : t).join(' to ');
   return [
     view.hint ? filter.bar({ q: page.at.q, view: page.at.view, hint: view.hint, problems: page.data?.filter?.problems, change: (q, push) => page.go(page.link({ q }), !push) }) : h('div', { key: 'fill', css: { flex: 1 } }),
     h('button.btn.hide-s', { key: 'range', id: 'range', 'aria-haspopup': 'menu', on: { click: ranges } }, ico('wait'), range),

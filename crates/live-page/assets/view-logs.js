@@ -7,7 +7,6 @@ import { clock, count, isSmall, plural, safe, utc } from './fmt.js';
 import { windowed } from './hold.js';
 import { add, older, pill, start } from './list.js';
 import { attributes } from './parts.js';
-import { quote } from './view-overview.js';
 
 const SHAPE = { warn: 'warn', error: 'err', fatal: 'err' };
 
@@ -33,7 +32,7 @@ export default {
     if (!d.hist) return null;
     return [gone,
       h('div', { key: 'hist' }, panel('Lines', `every ${d.every}`, h('div.body', hist(d.hist, `Lines per level: ${d.errors} errors, ${d.warnings} warnings`), timeAxis(d.t0, d.t1)),
-        h('div.body.tight', h('div.chips', chip('all levels'), d.errors > 0 && chip('errors ' + count(d.errors), 'level:error,fatal'), d.warnings > 0 && chip('warnings ' + count(d.warnings), 'level:warn'), chip('has a trace', 'has:trace'), d.domains.map(([name, c]) => chip(safe(name), 'domain:' + quote(name), c)))))),
+        h('div.body.tight', h('div.chips', chip('all levels'), d.errors > 0 && chip('errors ' + count(d.errors), 'level:error,fatal'), d.warnings > 0 && chip('warnings ' + count(d.warnings), 'level:warn'), chip('has a trace', 'has:trace'), d.domains.map(([name, c]) => chip(safe(name), 'domain:' + filter.quote(name), c)))))),
       pill(page),
       !rows.length && !d.filter?.none && h('section.panel', h('div.body', h('p', h('b', 'No line in this time. '), 'Logs need the logger to export over OTLP; a line knows its trace when it is written inside a span.'))),
       rows.length > 0 && h('section.panel.lines', { key: 'lines', role: 'table', 'aria-label': 'Log lines', 'aria-rowcount': d.total, 'data-hold': 'list' }, h('div', { id: 'list', role: 'rowgroup', css: w.css }, w.rows))];
@@ -68,5 +67,5 @@ async function toggle(page, seq) {
 function more(page, r) {
   return h('div.more', { key: 'more' + r.seq, role: 'row' }, h('div', { role: 'cell' },
     r.gone ? h('p', 'This line has left the memory to make room for newer ones.') : [h('p.full', safe(r.msg)), attributes(r.attributes || [])],
-    h('div.acts', r.trace && h('a.btn', { href: traceLink(page, r) }, ico('traces'), 'Open trace at this line'), r.event && h('button.btn', { on: { click: () => page.filterBy('event:' + quote(r.event)) } }, 'Only this event'), r.event && h('button.btn.hide-s', { on: { click: () => page.filterBy('-event:' + quote(r.event)) } }, 'Hide this event'))));
+    h('div.acts', r.trace && h('a.btn', { href: traceLink(page, r) }, ico('traces'), 'Open trace at this line'), r.event && h('button.btn', { on: { click: () => page.filterBy('event:' + filter.quote(r.event)) } }, 'Only this event'), r.event && h('button.btn.hide-s', { on: { click: () => page.filterBy('-event:' + filter.quote(r.event)) } }, 'Hide this event'))));
 }

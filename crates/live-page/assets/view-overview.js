@@ -3,16 +3,17 @@
 import { axis, heat, pbar, scale, spark } from './charts.js';
 import { h, num, panel, row, st, sw } from './dom.js';
 import { count, dur, hm, isSmall, pct, plural, rate, safe } from './fmt.js';
+import { quote } from './filter.js';
 import { hold } from './hold.js';
 
 const routeToken = r => r.p ? 'route:' + quote(r.p) : 'name:' + quote(r.m);
-export const quote = text => /[\s",]/.test(text) ? '"' + text.replace(/(["\\])/g, '\\$1') + '"' : text;
 const few = n => ({ cls: 'num mute', value: h('span', { title: `Only ${n} samples: too few for this percentile.` }, '–') });
 
 export default {
   title: () => 'Overview', hint: 'Filter: route:/rooms/* status:5xx dur>500ms',
-  query: at => ({ route: at.get('route') }),
+  query: at => ({ route: at.get('route'), box: at.get('box') }),
   delta(page, d) { page.data = { ...page.data, ...d.agg, now: d.now }; },
+  close(page) { if (page.at.get('box')) page.go(page.link({ box: null, route: null })); },
   keys: { v(page) { page.ui.table = !page.ui.table; page.draw(); } },
   body(page, d) {
     const g = d.groups, r = d.routes.rows;
@@ -28,15 +29,34 @@ function cell(page, g, x) {
   const token = (g.by === 'service.name' ? 'service:' : 'domain:') + quote(x.name);
   return h('a.cell', { key: x.name, href: page.to('/traces', { q: token }) }, h('h3', sw(x.c), h('span.trunc', safe(x.name)), st(...x.st)),
     h('div.dom', h('div.big', rate(x.rate), h('small', '/s')), spark(x.v, { c: x.c, err: x.e })),
-    h('div.trio', h('span' + (x.st[0] === 'err' && x.err > 0 ? '.err' : ''), 'errors ', h('b', pct(x.err))), h('span' + (x.slow ? '.err' : ''), x.p95 == null ? 'p50 ' : 'p95 ', h('b', dur(x.p95 ?? x.p50)))));
+    h('div.trio', h('span' + (x.st[1] === 'failing' ? '.err' : ''), 'errors ', h('b', pct(x.err))), h('span' + (x.st[1] === 'slow' ? '.err' : ''), x.p95 == null ? 'p50 ' : 'p95 ', h('b', dur(x.p95 ?? x.p50)))));
 }
 
 function latency(page, d) {
   const m = d.heat, box = m.box;
   const label = `Latency of ${m.route}, ${plural(m.n, 'request')}` + (box ? `: from ${hm(box.t0)} to ${hm(box.t1)} some took over ${dur(box.lo)}` : ': nothing stands out');
   return panel('Latency', [h('code', safe(m.route)), ' ', h('button.btn.mini-b', { 'aria-pressed': String(!!page.ui.table), title: 'The same as a table (v)', on: { click: () => { page.ui.table = !page.ui.table; page.draw(); } } }, page.ui.table ? 'Chart' : 'Table')],
-    h('div.body', page.ui.table ? asTable(m) : heat(m, { label }),
-      h('div.key', { css: { 'margin-top': '10px' } }, h('span', 'fewer', h('i.ramp'), 'more requests'), h('span', h('hr'), 'p50'), h('span', h('hr.d'), 'p99'), h('span', h('hr.x'), 'errors'))));
+    h('div.body', page.ui.table ? asTable(m) : heat(m, { label, drag: page.ui.drag, on: dragging(page, m) }),
+      h('div.key', { css: { 'margin-top': '10px' } }, h('span', 'fewer', h('i.ramp'), 'more requests'), h('span', h('hr'), 'p50'), h('span', h('hr.d'), 'p99'), h('span', h('hr.x'), 'errors'), page.at.get('box') ? h('a', { href: page.link({ box: null, route: null }) }, 'Clear the box') : h('span.hide-s', 'Drag a box to compare it with the rest'))));
+}
+
+/** A box drawn with the mouse becomes part of the address; the server compares what lies in it with the rest. */
+function dragging(page, m) {
+  const at = e => {
+    const r = e.currentTarget.querySelector('canvas').getBoundingClientRect(), clamp = v => Math.max(0, Math.min(1, v));
+    return [clamp((e.clientX - r.left) / r.width), clamp((e.clientY - r.top) / (r.height - 12))];
+  };
+  const move = f => e => { if (page.ui.from) f(e, page.ui.from, at(e)); };
+  return {
+    pointerdown: e => { if (e.button === 0 && e.pointerType !== 'touch') { page.ui.from = at(e); e.currentTarget.setPointerCapture(e.pointerId); e.preventDefault(); } },
+    pointermove: move((e, from, to) => { page.ui.drag = [from, to]; page.draw(); }),
+    pointerup: move((e, from, to) => {
+      page.ui.from = page.ui.drag = null;
+      const [x0, x1] = [from[0], to[0]].sort(), [y0, y1] = [from[1], to[1]].sort(), t = x => Math.round(m.t0 + (m.t1 - m.t0) * x), d = y => +(m.hi * (m.lo / m.hi) ** y).toPrecision(3);
+      if (x1 - x0 > .01) page.go(page.link({ route: m.route, box: [t(x0), t(x1), d(y1), d(y0)].join(',') }));
+      page.draw();
+    }),
+  };
 }
 
 function asTable(m) {
@@ -51,11 +71,11 @@ function asTable(m) {
 
 function shared(d) {
   const x = d.share, body = !x ? h('p.soft', 'Nothing stands out: no request of this route took longer than its target.')
-    : x.few ? h('p.soft', `Only ${plural(x.inside, 'slow request')}: too few to say what they share.`, ' ', h('a', { href: x.href }, 'See them'), '.')
+    : x.few ? h('p.soft', `Only ${plural(x.inside, x.boxed ? 'request' : 'slow request')}: too few to say what they share.`, ' ', h('a', { href: x.href }, 'See them'), '.')
       : [h('p.soft', { css: { 'margin-bottom': '12px' } }, h('b', plural(x.inside, 'request')), ` in the box, against ${count(x.outside)} outside it. `, h('a', { href: x.href }, 'See them'), '.'),
         h('div.diff', x.rows.map(([k, v, a, b]) => h('div', { key: k + v }, h('div.a', h('code.trunc', h('span.mute', safe(k) + ' '), safe(v)), h('span.num', pct(a, 0), h('span.mute', '  vs ' + pct(b, 0)))), h('div.b', { 'aria-hidden': 'true' }, h('i', { css: { '--w': a * 100 + '%' } }), h('i', { css: { '--w': b * 100 + '%' } }))))),
         !x.rows.length && h('p.soft', 'They share nothing that the others do not have too.')];
-  return panel('What the slow ones share', null, h('div.body', body));
+  return panel(x?.boxed ? 'What the box shares' : 'What the slow ones share', null, h('div.body', body));
 }
 
 function table(page, rows) {

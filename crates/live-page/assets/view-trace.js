@@ -1,5 +1,6 @@
 // Where the time went: critical path, waterfall, and everything known about one span.
 
+import { minimap } from './charts.js';
 import { h, ico, num, panel, put, st, sw } from './dom.js';
 import { clock, dur, isSmall, pct, plural, safe } from './fmt.js';
 import { copy, liveButton } from './main.js';

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use crate::address::token;
 use crate::app::App;
 use crate::facts;
 use crate::filter::{KEYS, LogSubject, MetricSubject, SpanSubject, Subject};
-use crate::views::trace::token;
 use crate::words;
 
 const OPTIONS: usize = 10;

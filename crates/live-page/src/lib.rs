@@ -18,6 +18,7 @@
 //! # }
 //! ```
 
+mod address;
 mod app;
 mod assets;
 mod complete;

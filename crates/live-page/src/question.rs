@@ -19,6 +19,9 @@ pub(crate) struct Question {
     pub(crate) line: String,
     pub(crate) by: String,
     pub(crate) route: String,
+    /// A region of the latency map: from, to, shortest, longest; all in milliseconds.
+    #[serde(rename = "box")]
+    pub(crate) region: String,
     /// Where an older page of a list begins.
     pub(crate) before: String,
     /// Where a stream goes on.

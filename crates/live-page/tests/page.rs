@@ -206,6 +206,16 @@ async fn the_slow_part_of_a_request_is_named() {
         second.contains("waiting for a database connection") && second.contains("93"),
         "{second}"
     );
+    let all = page
+        .json("/api/overview?box=0,99999999999999,0.001,99999")
+        .await;
+    assert_eq!(
+        (
+            all["share"]["boxed"].as_bool(),
+            all["share"]["inside"].as_u64()
+        ),
+        (Some(true), Some(240))
+    );
     let share = &overview["share"];
     assert_eq!(
         (share["inside"].as_u64(), share["outside"].as_u64()),

@@ -214,7 +214,7 @@ fn verdict(found: &[&LogRecord], counts: [u64; 3], question: &Question) -> Verdi
     };
     let two = match causes.first() {
         Some((cause, count, first)) => {
-            let token = crate::views::trace::token("event", cause);
+            let token = crate::address::token("event", cause);
             let count = if *count == 1 {
                 "1 error is ".to_owned()
             } else {
@@ -222,7 +222,7 @@ fn verdict(found: &[&LogRecord], counts: [u64; 3], question: &Question) -> Verdi
             };
             let link = format!(
                 "/logs?{}",
-                super::trace::query(&[("q", &token), ("t", &question.t)])
+                crate::address::query(&[("q", &token), ("t", &question.t)])
             );
             let begun = Sentence::new(count);
             let named = found.iter().any(|log| log.event_name == *cause);

@@ -77,10 +77,10 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
         .iter()
         .find(|row| question.route == row.key())
         .or_else(|| rows.iter().find(|row| !row.requests.is_empty()));
-    let map = hot.and_then(|row| latency::map(row, &range));
+    let map = hot.and_then(|row| latency::map(row, &range, &question.region));
     let share = hot
         .zip(map.as_ref())
-        .and_then(|(row, map)| latency::share(row, map, question));
+        .and_then(|(row, map)| latency::share(row, map));
     let verdict = sentence::verdict(&sentence::Evidence {
         rows: &rows,
         groups: &groups,
@@ -173,12 +173,13 @@ impl Group {
         }
         let count = self.requests.len();
         let status = match (self.is_failing(), self.is_slow()) {
-            (true, _) => ["err", "failing"],
+            // As in the sentence: a few failures among many slow requests are a consequence.
+            (true, over) if !over || self.errors * 20 >= count => ["err", "failing"],
             (_, true) => ["err", "slow"],
             _ => ["ok", "on target"],
         };
         json!({
-            "name": words::cut(&self.name, 60), "c": self.class, "st": status, "n": count, "slow": self.is_slow(),
+            "name": words::cut(&self.name, 60), "c": self.class, "st": status, "n": count,
             "rate": words::round(count as f64 / range.seconds()),
             "err": words::round(self.errors as f64 / count.max(1) as f64 * 100.0) / 100.0,
             "p50": self.percentiles.p50.map(words::round), "p95": self.percentiles.p95.map(words::round),

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::Request;
 use super::red::Row;
+use crate::address::{query, token};
 use crate::facts;
-use crate::question::{Question, Range};
+use crate::question::Range;
 use crate::stats;
-use crate::views::trace::{query, token};
 use crate::words;
 
 const COLUMNS: usize = 90;
@@ -36,10 +36,12 @@ pub(super) struct Map {
     target: f64,
     /// The longest request.
     most: f64,
+    /// The region that a person drew: time, then duration.
+    chosen: Option<[f64; 4]>,
 }
 
 /// Draws the map of a route.
-pub(super) fn map(row: &Row, range: &Range) -> Option<Map> {
+pub(super) fn map(row: &Row, range: &Range, chosen: &str) -> Option<Map> {
     let lengths = || row.requests.iter().map(|request| request.length.max(0.001));
     let (least, most) = (lengths().reduce(f64::min)?, lengths().reduce(f64::max)?);
     let low = 10f64.powf(least.log10().floor());
@@ -83,6 +85,7 @@ pub(super) fn map(row: &Row, range: &Range) -> Option<Map> {
         region: region(&slow),
         target: row.target,
         most,
+        chosen: corners(chosen),
     })
 }
 
@@ -102,9 +105,20 @@ pub(super) fn region(slow: &[usize]) -> Option<(usize, usize)> {
     best.map(|(from, to, _)| (from, to))
 }
 
+/// Reads the corners of a region, in either order.
+fn corners(text: &str) -> Option<[f64; 4]> {
+    let mut numbers = text.split(',').map(|number| number.parse::<f64>().ok());
+    let mut next = || numbers.next().flatten().filter(|number| number.is_finite());
+    let (from, to, low, high) = (next()?, next()?, next()?, next()?);
+    Some([from.min(to), from.max(to), low.min(high), low.max(high)])
+}
+
 impl Map {
     /// The time of the worst region.
     pub(super) fn times(&self) -> Option<(f64, f64)> {
+        if let Some([from, to, ..]) = self.chosen {
+            return Some((from, to));
+        }
         let step = (self.range.to - self.range.from) / COLUMNS as f64;
         let (from, to) = self.region?;
         Some((
@@ -113,11 +127,18 @@ impl Map {
         ))
     }
 
+    /// The shortest and longest request of the worst region.
+    fn lengths(&self) -> (f64, f64) {
+        match self.chosen {
+            Some([_, _, low, high]) => (low, high),
+            None => (self.target, (self.most * 1.15).min(self.high)),
+        }
+    }
+
     fn holds(&self, request: &Request) -> bool {
-        request.length > self.target
-            && self
-                .times()
-                .is_some_and(|(from, to)| (from..=to).contains(&request.start))
+        let (low, high) = self.lengths();
+        let in_time = |(from, to): (f64, f64)| (from..=to).contains(&request.start);
+        request.length > low && request.length <= high && self.times().is_some_and(in_time)
     }
 
     pub(super) fn json(&self) -> Value {
@@ -127,10 +148,15 @@ impl Map {
                 .map(|value| value.map(words::round))
                 .collect::<Vec<_>>()
         };
-        let boxed = self.times().zip(self.region).map(|((t0, t1), (from, to))| json!({
-            "x0": words::round(from as f64 / COLUMNS as f64), "x1": words::round((to + 1) as f64 / COLUMNS as f64),
-            "t0": t0.round(), "t1": t1.round(), "lo": self.target, "hi": (self.most * 1.15).min(self.high),
-        }));
+        let place =
+            |at: f64| ((at - self.range.from) / (self.range.to - self.range.from)).clamp(0.0, 1.0);
+        let (low, high) = self.lengths();
+        let boxed = self.times().map(|(t0, t1)| {
+            json!({
+                "x0": words::round(place(t0)), "x1": words::round(place(t1)), "t0": t0.round(), "t1": t1.round(),
+                "lo": low.max(self.low), "hi": high.min(self.high), "chosen": self.chosen.is_some(),
+            })
+        });
         json!({
             "route": words::cut(&self.route, 120), "cols": COLUMNS, "rows": BANDS, "lo": self.low, "hi": self.high,
             "t0": self.range.from.round(), "t1": self.range.to.round(), "n": self.requests,
@@ -140,8 +166,10 @@ impl Map {
 }
 
 /// Compares the worst region with the rest: the attributes whose shares differ most.
-pub(super) fn share(row: &Row, map: &Map, question: &Question) -> Option<Value> {
-    map.region?;
+pub(super) fn share(row: &Row, map: &Map) -> Option<Value> {
+    let (from, to) = map.times()?;
+    let (low, high) = map.lengths();
+    let boxed = map.chosen.is_some();
     let (inside, outside): (Vec<&Request>, Vec<&Request>) =
         row.requests.iter().partition(|request| map.holds(request));
     let mut filter = if row.route.is_empty() {
@@ -149,14 +177,18 @@ pub(super) fn share(row: &Row, map: &Map, question: &Question) -> Option<Value> 
     } else {
         format!("{} method:{}", token("route", &row.route), row.method)
     };
-    filter.push_str(&format!(" dur>{}ms", map.target));
+    filter.push_str(&format!(" dur>{low}ms"));
+    if map.chosen.is_some() {
+        filter.push_str(&format!(" dur<={high}ms"));
+    }
+    let time = format!("{}..{}", from.max(0.0) as u64, to.max(0.0).ceil() as u64);
     let href = format!(
         "/traces?{}",
-        query(&[("q", &filter), ("t", &question.t), ("sort", "dur")])
+        query(&[("q", &filter), ("t", &time), ("sort", "dur")])
     );
     if inside.len() < ENOUGH {
         return Some(
-            json!({ "few": true, "inside": inside.len(), "outside": outside.len(), "href": href, "rows": [] }),
+            json!({ "few": true, "boxed": boxed, "inside": inside.len(), "outside": outside.len(), "href": href, "rows": [] }),
         );
     }
     let (counted, rest) = (count(&inside), count(&outside));
@@ -180,7 +212,9 @@ pub(super) fn share(row: &Row, map: &Map, question: &Question) -> Option<Value> 
             json!([key, value, words::round(inside), words::round(outside)])
         })
         .collect();
-    Some(json!({ "inside": inside.len(), "outside": outside.len(), "href": href, "rows": rows }))
+    Some(
+        json!({ "boxed": boxed, "inside": inside.len(), "outside": outside.len(), "href": href, "rows": rows }),
+    )
 }
 
 /// Counts requests by attribute and value. Identifiers, which differ everywhere, fall out by their small shares.
@@ -210,6 +244,14 @@ fn count(requests: &[&Request]) -> HashMap<(String, String), usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_region_is_read_in_either_order_or_not_at_all() {
+        assert_eq!(corners("9,1,500,20.5"), Some([1.0, 9.0, 20.5, 500.0]));
+        for text in ["", "1,2,3", "1,2,3,x", "1,2,3,inf", "NaN,1,1,1"] {
+            assert_eq!(corners(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_region_ends_where_things_stay_calm() {

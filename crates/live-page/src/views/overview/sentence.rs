@@ -7,11 +7,12 @@ use campanile_otlp_receiver::{Signal, Span};
 use super::latency;
 use super::red::Row;
 use super::{Groups, Request};
+use crate::address::{query, token};
 use crate::app::App;
 use crate::facts;
 use crate::question::{Question, Range};
 use crate::tree::Tree;
-use crate::views::trace::{query, spent, token};
+use crate::views::trace::spent;
 use crate::words::{self, Sentence, Verdict};
 
 /// Slow requests whose critical paths are read to say where the time went.
@@ -114,7 +115,7 @@ fn slow<'a>(
     worst: &Row,
     (name, value, times): (&str, f64, f64),
 ) -> (&'a str, Sentence, Sentence) {
-    let map = latency::map(worst, evidence.range);
+    let map = latency::map(worst, evidence.range, "");
     let region = map.as_ref().and_then(latency::Map::times);
     let over = region.is_some_and(|(_, to)| evidence.range.to - to > PAST_MS);
     let mut one = Sentence::wrong(format!(
