@@ -49,6 +49,26 @@ async fn a_body_read_to_its_end_is_completed() {
 }
 
 #[tokio::test]
+async fn a_body_streamed_for_300_ms_makes_a_span_and_a_sample_of_300_ms() {
+    let observed = Observed::new();
+    let pause = std::time::Duration::from_millis(100);
+    let app = layer(&observed).layer(service_fn(async |_| {
+        let frames = futures_util::stream::unfold(0, move |sent| async move {
+            if sent == 3 {
+                return None;
+            }
+            tokio::time::sleep(pause).await;
+            Some((Ok::<_, Infallible>(Frame::data(Bytes::from("x"))), sent + 1))
+        });
+        Ok::<_, Infallible>(Response::new(StreamBody::new(Box::pin(frames))))
+    }));
+    drain(app.oneshot(get("/")).await.unwrap().into_body()).await;
+    let end = observed.only_end().0;
+    let took = end.end_time.duration_since(end.start_time).unwrap();
+    assert!(took >= 3 * pause, "{took:?}");
+}
+
+#[tokio::test]
 async fn a_body_dropped_half_way_means_that_the_client_is_gone() {
     let observed = Observed::new();
     let app = layer(&observed).layer(service_fn(async |_| {

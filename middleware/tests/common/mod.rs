@@ -1,6 +1,7 @@
 //! A recorder over in-memory exporters, and small services.
 #![allow(dead_code, clippy::unwrap_used, unreachable_pub)]
 
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -9,8 +10,9 @@ use futures_util::{Stream, stream};
 use http::{Request, Response};
 use http_body_util::Empty;
 use opentelemetry::KeyValue;
+use opentelemetry::SpanId;
 use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry::trace::{Status, TracerProvider as _};
+use opentelemetry::trace::{Status, TraceContextExt, TracerProvider as _};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, MetricData};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, SdkMeterProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, Sampler, SdkTracerProvider, SpanData};
@@ -132,6 +134,16 @@ impl Observed {
         })
     }
 
+    /// The sum of a histogram, over all series.
+    pub fn total(&self, name: &str) -> f64 {
+        self.metric(name, |data| match data {
+            AggregatedMetrics::F64(MetricData::Histogram(all)) => {
+                all.data_points().map(|point| point.sum()).sum()
+            }
+            other => panic!("{other:?}"),
+        })
+    }
+
     fn metric<T: Default>(&self, name: &str, read: impl Fn(&AggregatedMetrics) -> T) -> T {
         self.metrics.reset();
         self.meters.force_flush().unwrap();
@@ -187,4 +199,55 @@ impl<B> Service<Request<B>> for NotReady {
     fn call(&mut self, _: Request<B>) -> Self::Future {
         std::future::pending()
     }
+}
+
+/// A subscriber that keeps the name of each event, its `exception.type`, and the span it was
+/// written in.
+#[derive(Clone, Default)]
+pub struct Events(Arc<Mutex<Vec<(String, String, SpanId)>>>);
+
+impl Events {
+    pub fn seen(&self) -> Vec<(String, String, SpanId)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl tracing::Subscriber for Events {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("campanile")
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+        tracing::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Type(String);
+        impl tracing::field::Visit for Type {
+            fn record_str(&mut self, field: &tracing::field::Field, value: &str) {
+                if field.name() == "exception.type" {
+                    self.0 = value.to_owned();
+                }
+            }
+            fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+        }
+        let mut kind = Type(String::new());
+        event.record(&mut kind);
+        let span = opentelemetry::Context::current()
+            .span()
+            .span_context()
+            .span_id();
+        self.0
+            .lock()
+            .unwrap()
+            .push((event.metadata().name().to_owned(), kind.0, span));
+    }
+
+    fn enter(&self, _: &tracing::Id) {}
+
+    fn exit(&self, _: &tracing::Id) {}
 }
