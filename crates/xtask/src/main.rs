@@ -1,6 +1,7 @@
 //! `cargo xtask`: provisions what the suites need, runs everything, writes generated pages.
 
 mod provision;
+mod registry;
 mod signals;
 mod steps;
 
@@ -27,9 +28,9 @@ enum Command {
         #[arg(long)]
         full: bool,
     },
-    /// Writes `docs/signals.md` from the constants of `crates/semconv`.
+    /// Writes `docs/signals.md` and `docs/signals/` from the constants of `crates/semconv`.
     Signals {
-        /// Writes nothing; fails when the page is stale.
+        /// Writes nothing; fails when something is stale.
         #[arg(long)]
         check: bool,
     },

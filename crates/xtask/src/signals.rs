@@ -1,25 +1,33 @@
-//! Writes `docs/signals.md` from the constants of `crates/semconv`.
+//! Writes `docs/signals.md` and the registries beside it from the constants of `crates/semconv`.
 
 use std::fmt::Write;
 use std::fs;
 
+use crate::registry;
 use campanile_semconv::{Origin, SCHEMA_URL, attribute, event, metric, span};
 
 const PAGE: &str = "docs/signals.md";
 
-/// Writes the page, or checks that it is what would be written.
+/// Writes the page and the registries, or checks that they are what would be written.
 pub(crate) fn run(check: bool) -> Result<(), String> {
-    let path = crate::root().join(PAGE);
-    let page = page();
-    if check {
-        let found = fs::read_to_string(&path).unwrap_or_default();
-        return if found == page {
-            Ok(())
-        } else {
-            Err(format!("{PAGE} is stale: run `cargo xtask signals`"))
-        };
+    let registry = registry::files()
+        .into_iter()
+        .map(|(name, text)| (format!("docs/signals/{name}"), text));
+    for (name, text) in registry.chain([(PAGE.to_owned(), page())]) {
+        let path = crate::root().join(&name);
+        if check {
+            let found = fs::read_to_string(&path).unwrap_or_default();
+            if found != text {
+                return Err(format!("{name} is stale: run `cargo xtask signals`"));
+            }
+            continue;
+        }
+        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+        folder
+            .and_then(|()| fs::write(&path, text))
+            .map_err(|error| format!("cannot write {name}: {error}"))?;
     }
-    fs::write(&path, page).map_err(|error| format!("cannot write {PAGE}: {error}"))
+    Ok(())
 }
 
 fn page() -> String {

@@ -1,0 +1,81 @@
+//! What the pipeline emits, held against our own registry and the rules of the conventions.
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{Request, StatusCode};
+use axum::routing::{get, post};
+use campanile::Telemetry;
+use campanile::http::{RouteLayer, ServerLayer};
+use campanile_otlp_receiver::Receiver;
+use campanile_otlp_receiver::contract::{Contract, Registry, Rule};
+use tower::ServiceExt;
+
+fn contract() -> Contract {
+    let folder = campanile_tests::peers::root().join("docs/signals/registry");
+    Contract::new(Registry::from_dir(folder).unwrap())
+}
+
+async fn traffic(receiver: &Receiver) {
+    let telemetry = Telemetry::for_test(receiver);
+    let app = Router::new()
+        .route("/rooms/{id}", get(|| async { "room" }))
+        .route("/rooms", post(|| async { StatusCode::CREATED }))
+        .route(
+            "/broken",
+            get(|| async { StatusCode::INTERNAL_SERVER_ERROR }),
+        )
+        .route_layer(RouteLayer::new().domain("chat"))
+        .layer(ServerLayer::new(&telemetry).request_id().body_sizes());
+    for (method, path) in [
+        ("GET", "/rooms/7?token=x"),
+        ("POST", "/rooms"),
+        ("GET", "/nothing"),
+        ("PUT", "/rooms"),
+        ("GET", "/broken"),
+        ("FOO", "/rooms/7"),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "shop.example:8080");
+        let response = app
+            .clone()
+            .oneshot(request.body(axum::body::Body::empty()).unwrap())
+            .await
+            .unwrap();
+        axum::body::to_bytes(response.into_body(), 1024)
+            .await
+            .unwrap();
+    }
+    let report = telemetry.shutdown(Duration::from_secs(10)).await;
+    assert!(report.is_complete(), "{report:?}");
+}
+
+#[tokio::test]
+async fn every_name_is_declared_and_every_convention_kept() {
+    let receiver = Receiver::start().await.unwrap();
+    traffic(&receiver).await;
+    let seen = receiver.seen();
+    assert_eq!(seen.spans().iter().count(), 6);
+    contract().assert_kept(&seen);
+}
+
+#[tokio::test]
+async fn an_undeclared_name_is_found() {
+    let receiver = Receiver::start().await.unwrap();
+    let telemetry = Telemetry::for_test(&receiver);
+    telemetry
+        .meter("test")
+        .u64_counter("campanile.made.up")
+        .build()
+        .add(1, &[]);
+    telemetry.shutdown(Duration::from_secs(10)).await;
+    let found: Vec<_> = contract()
+        .check(&receiver.seen())
+        .into_iter()
+        .map(|violation| violation.rule)
+        .collect();
+    assert!(found.contains(&Rule::UndeclaredMetric), "{found:?}");
+}
