@@ -62,7 +62,9 @@ function item(message) {
   return { element, receipt };
 }
 
+/** Says which day it is, once, before the first message of that day. */
 function dayLine(message) {
+  list.querySelector('.nothing')?.remove();
   const name = day.format(new Date(message.sent_at));
   if (name === lastDay) return;
   lastDay = name;
@@ -77,7 +79,11 @@ export function show(messages, more) {
   lastDay = '';
   if (messages.length >= more.page) list.append(earlier(messages[0].id, more));
   for (const message of messages) add(message, true);
-  if (!messages.length) list.append(line('Nothing has been said here yet.'));
+  if (!messages.length) {
+    const nothing = line('Nothing has been said here yet.');
+    nothing.classList.add('nothing');
+    list.append(nothing);
+  }
   toEnd();
 }
 
@@ -112,7 +118,9 @@ export function say(text) {
 
 /** Adds a message that is being sent; the returned functions tell how that went. */
 export function sending(draft) {
-  const { element, receipt } = item({ ...draft, id: 0, sent_at: Date.now() });
+  const message = { ...draft, id: 0, sent_at: Date.now() };
+  dayLine(message);
+  const { element, receipt } = item(message);
   element.removeAttribute('data-id');
   element.dataset.state = 'sending';
   receipt.append(status('wait', 'Sending'));

@@ -72,7 +72,7 @@ export function connect(author, on) {
       done = true;
       clearTimeout(retry);
       clearInterval(pinging);
-      socket.close();
+      socket.close(1000);
     },
   };
 }

@@ -75,6 +75,8 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     let live_page = embedded.as_ref().map(|embedded| embedded.page_url.as_str());
     let app = App::new(store.clone(), &telemetry, live_page).await;
     let app = app.map_err(|error| database_failure(store.path(), &error))?;
+    // Whoever reads an address may already ask for the end.
+    let asked_to_stop = asked_to_stop(&telemetry, options.duration);
     announce(&url, &store, embedded.as_ref());
 
     let (stop, stopping) = watch::channel(false);
@@ -95,7 +97,7 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
         .then(|| demo::start(&url, store.path(), stopping));
     tracing::info!(name: event::SERVER_START, "listening");
 
-    asked_to_stop(&telemetry, options.duration).await;
+    asked_to_stop.await;
     tracing::info!(name: event::SERVER_STOP, "stopping");
     stop.send_replace(true);
     if let Some(people) = people {
@@ -241,15 +243,19 @@ async fn stopped(mut stopping: watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-async fn asked_to_stop(telemetry: &Telemetry, duration: Option<Duration>) {
-    let over = async {
+/// Listens for the wish to stop from now on.
+fn asked_to_stop(telemetry: &Telemetry, duration: Option<Duration>) -> impl Future<Output = ()> {
+    let asked = telemetry.stop_requested();
+    let over = async move {
         match duration {
             Some(duration) => tokio::time::sleep(duration).await,
             None => std::future::pending().await,
         }
     };
-    tokio::select! {
-        () = telemetry.stop_requested() => {}
-        () = over => {}
+    async move {
+        tokio::select! {
+            () = asked => {}
+            () = over => {}
+        }
     }
 }

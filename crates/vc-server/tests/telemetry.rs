@@ -16,6 +16,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use support::Server;
 use tokio_tungstenite::connect_async;
+use tokio_tungstenite::tungstenite::Message;
 
 const MESSAGES: &str = "/rooms/general/messages";
 const CALLER: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -134,15 +135,12 @@ async fn a_delivery_to_a_socket_is_no_span() {
     for number in 0..5 {
         let draft = json!({"author": "Jun", "text": format!("{number}")});
         server.post(MESSAGES, draft).await;
-        while !socket
-            .next()
-            .await
-            .unwrap()
-            .unwrap()
-            .to_text()
-            .unwrap()
-            .contains("\"message\"")
-        {}
+        loop {
+            let message = socket.next().await.unwrap().unwrap();
+            if matches!(&message, Message::Text(text) if text.contains("\"message\"")) {
+                break;
+            }
+        }
     }
     let spans = spans(&server, 5).await;
     let of_messages = ["POST /rooms/{id}/messages", "INSERT messages"];

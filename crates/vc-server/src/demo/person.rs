@@ -3,12 +3,19 @@
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::sync::watch;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::client::{Client, Live};
 use super::{lines, pause, until_stopped};
 
 const ROOMS: [&str; 4] = ["general", "releases", "on-call", "design"];
+
+const GOODBYE: CloseFrame = CloseFrame {
+    code: CloseCode::Normal,
+    reason: Utf8Bytes::from_static(""),
+};
 
 pub(super) struct Person {
     name: &'static str,
@@ -55,8 +62,8 @@ impl Person {
             }
             self.act(&mut socket).await;
         }
-        if fastrand::u32(..5) > 0 {
-            let _ = socket.close(None).await;
+        if fastrand::u32(..8) > 0 {
+            let _ = socket.close(Some(GOODBYE)).await;
             read_along(&mut socket).await;
         }
     }

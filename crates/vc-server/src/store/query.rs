@@ -7,7 +7,8 @@ use std::future::Future;
 
 use campanile::semconv::{attribute, event, span, value};
 use tracing::field::Empty;
-use tracing::{Instrument, Span};
+use tracing::instrument::WithSubscriber;
+use tracing::{Dispatch, Span};
 
 use super::error::{StoreError, class};
 
@@ -59,7 +60,9 @@ async fn observed<T>(
     span: Span,
     work: impl Future<Output = sqlx::Result<T>>,
 ) -> Result<T, StoreError> {
-    let result = work.instrument(span.clone()).await;
+    // The driver would hand the current span to its own thread, and keep it open until that thread
+    // comes to let go of it: the span would end late. So inside it there is none.
+    let result = work.with_subscriber(Dispatch::none()).await;
     if let Err(error) = &result {
         let class = class(error);
         span.record("otel.status_code", "ERROR");
