@@ -1,7 +1,7 @@
 //! A handful of simulated people, so that a fresh server has something to show.
 //!
 //! They are clients like any other: HTTP requests and WebSockets over loopback. Nothing in the
-//! server knows of them. What goes wrong is real as well: a [backup](backup) that holds the
+//! server knows of them. What goes wrong is real as well: a [backup] that holds the
 //! database's lock too long, a bad line, a mistyped address.
 
 mod backup;
