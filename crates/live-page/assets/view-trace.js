@@ -109,7 +109,7 @@ export default {
 };
 
 function waterfall(page, d, rows, folded) {
-  const { ui } = page, T = ui.total || 1, X = v => v / T * 100 + '%', last = rows.length;
+  const { ui } = page, T = ui.total || 1, X = v => Math.max(0, Math.min(1, v / T)) * 100 + '%', last = rows.length;
   const tick = i => h('span', { css: { '--x': i * 25 + '%' } }, i ? dur(T * i / 4) : '0');
   return h('section.panel.wf', { role: 'treegrid', 'aria-label': 'Spans', 'aria-rowcount': d.count },
     h('div.tr.h', { role: 'row' }, h('div.acts', { role: 'columnheader' }, h('span', 'Span'), folded > 0 && h('span.right', `${folded} of ${d.count} folded`)), h('div.tl.h.hide-s', { role: 'columnheader', 'aria-label': 'Time' }, h('div.axis', { css: { top: '7px' } }, [0, 1, 2, 3, 4].map(tick)))),

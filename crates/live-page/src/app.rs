@@ -96,7 +96,8 @@ impl App {
         let fresh = |answer: &Answer| {
             let age = answer.at.elapsed();
             // A costly answer is shared longer, so that asking never takes more than a tenth of a core.
-            age < SHARED_FOR.max(answer.cost * 10) || (answer.seq == seq && age < MOVES_AFTER)
+            age < SHARED_FOR.max(answer.cost * 10)
+                || (answer.seq == seq && age < MOVES_AFTER && key.view != "pipeline")
         };
         let known = self
             .answers()

@@ -113,12 +113,16 @@ async fn run(seat: Seat, question: Question, cursor: String, frames: mpsc::Sende
     let mut next = Instant::now();
     let mut totals = Instant::now() + BETWEEN_TOTALS;
     let mut beat = Instant::now() + HEARTBEAT;
+    let mut owed = false;
+    let mut behind = cursor < app.receiver.held().last_seq;
     loop {
         // What came while the last frame was made is not waited for: `changed` returns at once.
         tokio::select! {
             () = frames.closed() => return,
+            () = std::future::ready(()), if behind => {}
             _ = changed(&mut changes) => {}
-            () = sleep_until(beat.min(totals + BETWEEN_TOTALS * 4)) => {}
+            // Totals follow what came since the last ones; without any, the window moves on slowly.
+            () = sleep_until(beat.min(if owed { totals } else { totals + BETWEEN_TOTALS * 4 })) => {}
         }
         tokio::select! {
             () = frames.closed() => return,
@@ -132,6 +136,8 @@ async fn run(seat: Seat, question: Question, cursor: String, frames: mpsc::Sende
             (shared.news(&asked, cursor, with_totals), begun.elapsed())
         });
         let Ok((news, cost)) = made.await else { return };
+        behind = false;
+        owed = !with_totals && (owed || news.cursor > cursor);
         cursor = news.cursor;
         let told = !news.frames.is_empty();
         for frame in news.frames {
