@@ -223,7 +223,9 @@ impl<F> Upgrade<F> {
                 let mut also: Vec<SpanContext> = offered.context.into_iter().collect();
                 if hello && offered.contract {
                     match hello::exchange(&mut socket, id).await {
-                        Ok(Hello { context }) => also.extend(context),
+                        Ok(Hello { context }) => {
+                            also.extend(context.filter(|context| !also.contains(context)));
+                        }
                         Err(refusal) => return handshake.expect(refusal),
                     }
                 }

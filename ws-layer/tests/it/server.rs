@@ -78,8 +78,24 @@ impl Server {
                 domain: None,
             }),
         };
+        Self::seeded(Some(seed), probe, sessions, handler).await
+    }
+
+    /// Serves with or without what the HTTP layer puts into the request.
+    pub async fn seeded<H, F>(
+        seed: Option<Seed>,
+        probe: Probe,
+        sessions: Sessions,
+        handler: H,
+    ) -> Self
+    where
+        H: Fn(Upgrade) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response> + Send + 'static,
+    {
         let plant = move |mut request: Request, next: Next| {
-            request.extensions_mut().insert(seed.clone());
+            if let Some(seed) = seed.clone() {
+                request.extensions_mut().insert(seed);
+            }
             next.run(request)
         };
         let app = Router::new()
