@@ -82,9 +82,9 @@ const MODES: &[(Mode, &str, &str, &str)] = &[
     (Mode::Status(401), "UNAUTHENTICATED / 401", "100 / 100", "-"),
     (
         Mode::Partial,
-        "half of each batch rejected",
-        "50 / 50",
-        "50 / 50",
+        "128 items of each batch rejected",
+        "50 / 50 (half of each)",
+        "50 / 50 (half of each)",
     ),
     (
         Mode::ResetBefore,

@@ -19,10 +19,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::config::{Config, Exporter};
+use crate::config::Config;
 use crate::pipeline::{Notices, Pipeline, Route};
 use crate::sampling::Sampler;
-use crate::transport::Outlet;
 use crate::{Signal, own_metrics, sdk};
 
 /// The three providers of the SDK.
@@ -39,10 +38,8 @@ pub(crate) fn pipeline(
 ) -> io::Result<Option<Arc<Pipeline>>> {
     let mut routes = Vec::new();
     for signal in &config.signals {
-        let outlet = match &signal.exporter {
-            Exporter::Otlp(destination) => Outlet::Otlp(destination.clone()),
-            Exporter::Console => Outlet::Console,
-            Exporter::None => continue,
+        let Some(outlet) = signal.outlet.clone() else {
+            continue;
         };
         routes.push(Route {
             signal: signal.signal,

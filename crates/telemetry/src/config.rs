@@ -19,14 +19,12 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
 use opentelemetry_sdk::trace::SpanLimits;
 
-pub(crate) use self::destination::Exporter;
-use self::destination::exporter;
 pub(crate) use self::limits::ValueLimits;
 use self::variables::Variables;
 use crate::builder::Builder;
 use crate::pipeline::{Backoff, Bounds, Pace};
 use crate::sampling::{Base, Sampling};
-use crate::transport::Protocol;
+use crate::transport::{Outlet, Protocol};
 use crate::{ConfigError, Signal};
 
 /// Everything that was understood.
@@ -55,7 +53,8 @@ pub(crate) struct Config {
 #[derive(Clone, Debug)]
 pub(crate) struct SignalConfig {
     pub(crate) signal: Signal,
-    pub(crate) exporter: Exporter,
+    /// Where it goes; none when it is not exported.
+    pub(crate) outlet: Option<Outlet>,
     pub(crate) bounds: Bounds,
     pub(crate) pace: Pace,
 }
@@ -175,10 +174,10 @@ impl Config {
 impl SignalConfig {
     fn describe(&self) -> String {
         let name = self.signal.as_str();
-        let destination = match &self.exporter {
-            Exporter::None => return format!("{name}: not exported"),
-            Exporter::Console => return format!("{name}: written to standard output"),
-            Exporter::Otlp(destination) => destination,
+        let destination = match &self.outlet {
+            None => return format!("{name}: not exported"),
+            Some(Outlet::Console) => return format!("{name}: written to standard output"),
+            Some(Outlet::Otlp(destination)) => destination,
         };
         let protocol = match destination.protocol {
             Protocol::Grpc => "OTLP/gRPC",
@@ -218,7 +217,7 @@ fn signal_config(variables: &Variables<'_>, signal: Signal) -> SignalConfig {
     let retry = |rest: &str| variables.millis(&format!("CAMPANILE_TELEMETRY_RETRY_{rest}"));
     SignalConfig {
         signal,
-        exporter: exporter(variables, signal),
+        outlet: destination::outlet(variables, signal),
         bounds: Bounds {
             items,
             bytes: share,

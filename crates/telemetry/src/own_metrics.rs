@@ -97,7 +97,7 @@ pub(crate) fn observe_sampler(meter: &Meter, sampler: &Sampler) {
         })
         .build();
     let ratio = sampler.ratio();
-    let metric = &m::CAMPANILE_SAMPLING_RATIO;
+    let metric = &m::CAMPANILE_SAMPLING_PROBABILITY;
     meter
         .f64_observable_gauge(metric.name)
         .with_unit(metric.unit)

@@ -9,7 +9,7 @@ mod http;
 mod tls;
 mod verdict;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::http::HeaderMap;
@@ -52,9 +52,15 @@ pub(crate) struct Destination {
 /// Where a signal goes.
 #[derive(Clone, Debug)]
 pub(crate) enum Outlet {
-    Otlp(Destination),
+    Otlp(Box<Destination>),
     /// Standard output, for people.
     Console,
+}
+
+impl Outlet {
+    pub(crate) fn otlp(destination: Destination) -> Self {
+        Self::Otlp(Box::new(destination))
+    }
 }
 
 /// Sends requests of one signal to one outlet.
@@ -66,20 +72,29 @@ pub(crate) struct Sender {
 
 #[derive(Debug)]
 enum Way {
-    Otlp {
-        destination: Box<Destination>,
-        client: Mutex<Client>,
-    },
+    Otlp(Box<Line>),
     Console,
+}
+
+#[derive(Debug)]
+struct Line {
+    destination: Destination,
+    client: Mutex<Client>,
+}
+
+impl Line {
+    fn client(&self) -> MutexGuard<'_, Client> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Sender {
     pub(crate) fn new(signal: Signal, outlet: Outlet) -> Self {
         let way = match outlet {
-            Outlet::Otlp(destination) => Way::Otlp {
+            Outlet::Otlp(destination) => Way::Otlp(Box::new(Line {
                 client: Mutex::new(connect(&destination)),
-                destination: Box::new(destination),
-            },
+                destination: *destination,
+            })),
             Outlet::Console => Way::Console,
         };
         Self { signal, way }
@@ -88,32 +103,30 @@ impl Sender {
     /// Where it sends to, for people.
     pub(crate) fn place(&self) -> String {
         match &self.way {
-            Way::Otlp { destination, .. } => destination.endpoint.to_string(),
+            Way::Otlp(line) => line.destination.endpoint.to_string(),
             Way::Console => "standard output".into(),
         }
     }
 
     /// Makes one attempt. It ends within the timeout, whatever the other side does.
     pub(crate) async fn send(&self, request: Bytes) -> Verdict {
-        let (destination, client) = match &self.way {
-            Way::Otlp {
-                destination,
-                client,
-            } => (destination, client),
+        let line = match &self.way {
+            Way::Otlp(line) => line,
             Way::Console => return console::write(self.signal, &request),
         };
-        let current = lock(client).clone();
+        let destination = &line.destination;
+        let client = line.client().clone();
         let attempt = async {
             match destination.protocol {
-                Protocol::Grpc => grpc::send(&current, self.signal, destination, request).await,
-                Protocol::Http => http::send(&current, destination, request).await,
+                Protocol::Grpc => grpc::send(&client, self.signal, destination, request).await,
+                Protocol::Http => http::send(&client, destination, request).await,
             }
         };
         match tokio::time::timeout(destination.timeout, attempt).await {
             Ok(verdict) => verdict,
             Err(_) => {
                 // The connection may be dead without knowing it: the next attempt makes a new one.
-                *lock(client) = connect(destination);
+                *line.client() = connect(destination);
                 let waited = destination.timeout.as_millis();
                 Verdict::Retry(Failure::new(
                     "timeout",
@@ -122,10 +135,6 @@ impl Sender {
             }
         }
     }
-}
-
-fn lock(client: &Mutex<Client>) -> std::sync::MutexGuard<'_, Client> {
-    client.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes a body smaller as the destination asks for; the name of the coding when it was.

@@ -111,7 +111,7 @@ over_both! {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 receiver.set_network(Network::Up).await.unwrap();
             },
-        ).await
+        ).await;
     };
 
     unavailable_for_a_while => async |over| {
@@ -121,7 +121,7 @@ over_both! {
                 receiver.faults().next_times(40, Fault::status(503));
             },
             async |_| {},
-        ).await
+        ).await;
     };
 
     throttled_for_a_while => async |over| {
@@ -132,7 +132,7 @@ over_both! {
                 receiver.faults().next(fault);
             },
             async |_| {},
-        ).await
+        ).await;
     };
 
     reset_before_it_was_taken => async |over| {
@@ -142,7 +142,7 @@ over_both! {
                 receiver.faults().next_times(5, Fault::reset_before_commit());
             },
             async |_| {},
-        ).await
+        ).await;
     };
 
     // The sender cannot know: everything is there, some of it more than once.
@@ -153,7 +153,7 @@ over_both! {
                 receiver.faults().next_times(5, Fault::reset_after_commit());
             },
             async |_| {},
-        ).await
+        ).await;
     };
 
     answers_later_than_the_timeout_for_a_while => async |over| {
@@ -163,7 +163,7 @@ over_both! {
                 receiver.faults().next_times(3, Fault::black_hole());
             },
             async |_| {},
-        ).await
+        ).await;
     };
 
     frozen_connections_that_thaw => async |over| {
@@ -174,7 +174,7 @@ over_both! {
                 tokio::time::sleep(Duration::from_millis(400)).await;
                 receiver.set_network(Network::Up).await.unwrap();
             },
-        ).await
+        ).await;
     };
 
     refused_for_ever => async |over: Over| {

@@ -6,31 +6,21 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::variables::{Variables, pairs};
 use crate::Signal;
-use crate::transport::{Compression, Destination, Endpoint, Protocol, Tls};
+use crate::transport::{Compression, Destination, Endpoint, Outlet, Protocol, Tls};
 
-/// What becomes of a signal.
-#[derive(Clone, Debug)]
-pub(crate) enum Exporter {
-    Otlp(Destination),
-    Console,
-    None,
-}
-
-/// Reads what becomes of `signal`.
-pub(crate) fn exporter(variables: &Variables<'_>, signal: Signal) -> Exporter {
+/// Where `signal` goes; none when it is not exported.
+pub(crate) fn outlet(variables: &Variables<'_>, signal: Signal) -> Option<Outlet> {
     let name = format!("OTEL_{}_EXPORTER", signal.variable());
     match variables.get(&name).as_deref() {
-        None | Some("otlp") => {
-            destination(variables, signal).map_or(Exporter::None, Exporter::Otlp)
-        }
-        Some("console" | "logging") => Exporter::Console,
-        Some("none") => Exporter::None,
+        None | Some("otlp") => destination(variables, signal).map(Outlet::otlp),
+        Some("console" | "logging") => Some(Outlet::Console),
+        Some("none") => None,
         Some(other) => {
             variables.note(format!(
                 "{name}=\"{other}\" is not supported: {} are not exported, write otlp, console or none",
                 signal.items()
             ));
-            Exporter::None
+            None
         }
     }
 }
@@ -78,15 +68,16 @@ fn endpoint(variables: &Variables<'_>, signal: Signal, protocol: Protocol) -> Op
     };
     // gRPC allows `host:port`; the scheme is then for OTEL_EXPORTER_OTLP_INSECURE to say. We do not
     // guess TLS without it: `localhost:4317` would silently mean https.
-    if protocol == Protocol::Grpc && !value.contains("://") {
-        if let Some((_, insecure)) = variables.otlp(signal, "INSECURE") {
-            let scheme = if insecure.eq_ignore_ascii_case("true") {
-                "http"
-            } else {
-                "https"
-            };
-            value = format!("{scheme}://{value}");
-        }
+    if protocol == Protocol::Grpc
+        && !value.contains("://")
+        && let Some((_, insecure)) = variables.otlp(signal, "INSECURE")
+    {
+        let scheme = if insecure.eq_ignore_ascii_case("true") {
+            "http"
+        } else {
+            "https"
+        };
+        value = format!("{scheme}://{value}");
     }
     match Endpoint::parse(&value) {
         Ok(endpoint) if protocol == Protocol::Http && name == "OTEL_EXPORTER_OTLP_ENDPOINT" => {

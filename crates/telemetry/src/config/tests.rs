@@ -15,8 +15,8 @@ fn read(variables: &[(&str, &str)]) -> Config {
 
 fn destination(config: &Config, signal: Signal) -> &Destination {
     let found = config.signals.iter().find(|found| found.signal == signal);
-    match &found.expect("all signals are there").exporter {
-        Exporter::Otlp(destination) => destination,
+    match &found.expect("all signals are there").outlet {
+        Some(Outlet::Otlp(destination)) => destination,
         other => panic!("{other:?}"),
     }
 }
@@ -191,9 +191,9 @@ fn exporters_are_chosen_for_each_signal() {
         ("OTEL_METRICS_EXPORTER", "console"),
         ("OTEL_LOGS_EXPORTER", "zipkin"),
     ]);
-    assert!(matches!(config.signals[0].exporter, Exporter::None));
-    assert!(matches!(config.signals[1].exporter, Exporter::Console));
-    assert!(matches!(config.signals[2].exporter, Exporter::None));
+    assert!(config.signals[0].outlet.is_none());
+    assert!(matches!(config.signals[1].outlet, Some(Outlet::Console)));
+    assert!(config.signals[2].outlet.is_none());
     assert!(
         config.notes[0].contains("log records are not exported"),
         "{:?}",

@@ -221,14 +221,14 @@ impl Driver {
             let Some(batch) = self.backlog.pop_front() else {
                 return;
             };
-            if batch.request.len() > self.pace.max_request {
-                if let Some(halves) = self.halve(&batch) {
-                    self.reweigh(&batch, &halves);
-                    for half in halves.into_iter().rev() {
-                        self.backlog.push_front(half);
-                    }
-                    continue;
+            if batch.request.len() > self.pace.max_request
+                && let Some(halves) = self.halve(&batch)
+            {
+                self.reweigh(&batch, &halves);
+                for half in halves.into_iter().rev() {
+                    self.backlog.push_front(half);
                 }
+                continue;
             }
             self.lane.ledger(|ledger| ledger.launch(batch.items));
             let sender = self.probing.as_ref().unwrap_or(&self.sender).clone();
@@ -333,7 +333,7 @@ impl Driver {
         match self.fallback.take() {
             Some(destination) => {
                 self.failing(failure);
-                let sender = Sender::new(self.lane.signal, Outlet::Otlp(destination));
+                let sender = Sender::new(self.lane.signal, Outlet::otlp(destination));
                 self.probing = Some(Arc::new(sender));
                 self.take_back([flight.batch]);
             }
@@ -476,6 +476,6 @@ pub(super) fn fallback(signal: Signal, outlet: &Outlet) -> Option<Destination> {
         endpoint: destination
             .endpoint
             .http_twin(&format!("/v1/{}", signal.as_str())),
-        ..destination.clone()
+        ..Destination::clone(destination)
     })
 }

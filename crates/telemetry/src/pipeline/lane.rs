@@ -100,7 +100,7 @@ impl Lane {
     pub(crate) fn push_finished(&self, finished: Finished) {
         let bytes = weight::request(&finished.request);
         self.push(finished.items, bytes, |intake| {
-            intake.finished.push(finished)
+            intake.finished.push(finished);
         });
     }
 

@@ -5,7 +5,7 @@
 //! go nowhere else: a failing export must not produce more to export.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use campanile_semconv::event;
@@ -59,6 +59,10 @@ impl Notices {
         let _ = self.lanes.set(lanes);
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lanes(&self) -> &[Arc<Lane>] {
         self.lanes.get().map_or(&[], Vec::as_slice)
     }
@@ -66,7 +70,7 @@ impl Notices {
     /// An export failed.
     pub(crate) fn failing(&self, lane: &Lane) {
         let now = Instant::now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         let due = state
             .failing
             .is_none_or(|last| now.duration_since(last) >= EVERY);
@@ -108,7 +112,7 @@ impl Notices {
         if self.lanes().iter().any(still) {
             return;
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if state.failing.take().is_none() || !state.may_speak(Instant::now()) {
             return;
         }
@@ -130,6 +134,8 @@ impl Notices {
         if self.fell_back.swap(true, Ordering::Relaxed) {
             return;
         }
+        // Too useful to be left out, but it counts.
+        let _ = self.lock().may_speak(Instant::now());
         self.say(|| {
             tracing::warn!(
                 target: "campanile",

@@ -70,13 +70,11 @@ impl Endpoint {
     /// Where OTLP/HTTP is likely to be when this is where OTLP/gRPC was expected.
     pub(crate) fn http_twin(&self, path: &str) -> Self {
         let mut parts = self.with_path(path).0.into_parts();
-        if let Some(authority) = &parts.authority {
-            if authority.port_u16() == Some(4317) {
-                let twin = format!("{}:4318", authority.host());
-                if let Ok(twin) = twin.parse::<Authority>() {
-                    parts.authority = Some(twin);
-                }
-            }
+        if let Some(authority) = &parts.authority
+            && authority.port_u16() == Some(4317)
+            && let Ok(twin) = format!("{}:4318", authority.host()).parse::<Authority>()
+        {
+            parts.authority = Some(twin);
         }
         Uri::from_parts(parts).map_or_else(|_| self.clone(), Self)
     }
