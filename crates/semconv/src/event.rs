@@ -43,10 +43,10 @@ Own {
     /// A room was opened.
     CHAT_ROOM_CREATED = "chat.room.created";
     /// A request failed because the database did.
-    DB_QUERY_FAILED = "db.query.failed";
+    CHAT_STORE_FAILED = "chat.store.failed";
     /// The server listens, or what it does not listen for, and why.
-    SERVER_START = "server.start";
+    CHAT_SERVER_STARTED = "chat.server.started";
     /// The server stops.
-    SERVER_STOP = "server.stop";
+    CHAT_SERVER_STOPPED = "chat.server.stopped";
 }
 }

@@ -5,7 +5,8 @@
 //! [`event::ALL`] and [`span::ALL`], so the catalogue cannot disagree with the code.
 //!
 //! Standard names follow the OpenTelemetry semantic conventions, version [`SCHEMA_URL`]; names of
-//! our own live in the namespaces `websocket.`, `voice.` and `campanile.`.
+//! our own live in the namespaces `websocket.`, `voice.` and `campanile.`, those of the reference
+//! server in `chat.`.
 //!
 //! ```
 //! use campanile_semconv::{attribute, metric};

@@ -206,7 +206,7 @@ Own {
         a::CAMPANILE_SAMPLING_REASON, a::CAMPANILE_SAMPLING_RESULT,
     ];
     /// The share of new traces that is kept where no rule says otherwise.
-    CAMPANILE_SAMPLING_RATIO = "campanile.sampling.ratio", Gauge, "1", [];
+    CAMPANILE_SAMPLING_PROBABILITY = "campanile.sampling.probability", Gauge, "1", [];
     /// Session spans that were left out because a storm had emptied the token bucket.
     CAMPANILE_SPAN_SUPPRESSIONS = "campanile.span.suppressions", Counter, "{span}", [];
     /// WebSocket connections that are open.

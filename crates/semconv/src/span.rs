@@ -29,7 +29,7 @@ spans! {
     /// A message was checked and written to the database.
     CHAT_STORE_MESSAGE = "chat.store_message";
     /// A query had to wait for a connection of the pool.
-    DB_POOL_ACQUIRE = "db.pool.acquire";
+    CHAT_POOL_ACQUIRE = "chat.pool.acquire";
     /// A WebSocket connection was established; linked to its upgrade request.
     WEBSOCKET_CONNECT = "websocket.connect";
     /// A WebSocket connection ended; linked to its connect span and its upgrade request.

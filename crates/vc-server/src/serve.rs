@@ -95,17 +95,17 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     let people = options
         .demo
         .then(|| demo::start(&url, store.path(), stopping));
-    tracing::info!(name: event::SERVER_START, "listening");
+    tracing::info!(name: event::CHAT_SERVER_STARTED, "listening");
 
     asked_to_stop.await;
-    tracing::info!(name: event::SERVER_STOP, "stopping");
+    tracing::info!(name: event::CHAT_SERVER_STOPPED, "stopping");
     stop.send_replace(true);
     if let Some(people) = people {
         people.leave(REQUESTS_END).await;
     }
     let (requests, _) = tokio::join!(timeout(REQUESTS_END, server), sessions.drain(SESSIONS_END));
     if requests.is_err() {
-        tracing::warn!(name: event::SERVER_STOP, "requests were still under way; they were ended");
+        tracing::warn!(name: event::CHAT_SERVER_STOPPED, "requests were still under way; they were ended");
     }
     telemetry.shutdown(TELEMETRY_ENDS).await.log();
     store.close().await;
@@ -234,7 +234,7 @@ async fn run(listener: TcpListener, router: Router, stopping: watch::Receiver<bo
         .with_graceful_shutdown(stopped(stopping))
         .await;
     if let Err(error) = served {
-        tracing::error!(name: event::SERVER_STOP, "cannot accept connections: {error}");
+        tracing::error!(name: event::CHAT_SERVER_STOPPED, "cannot accept connections: {error}");
     }
 }
 

@@ -144,12 +144,12 @@ async fn telemetry_that_goes_elsewhere_arrives_there_and_the_live_page_is_off() 
     let logs = receiver.logs();
     let start = logs
         .iter()
-        .find(|line| line.event_name == event::SERVER_START)
+        .find(|line| line.event_name == event::CHAT_SERVER_STARTED)
         .unwrap();
     assert_eq!(start.resource.service_name(), "vc-server");
     assert!(
         logs.iter()
-            .any(|line| line.event_name == event::SERVER_STOP)
+            .any(|line| line.event_name == event::CHAT_SERVER_STOPPED)
     );
 }
 

@@ -185,7 +185,7 @@ async fn a_locked_database_is_an_answer_a_failed_span_and_a_line() {
     let logs = server.receiver.logs();
     let line = logs
         .iter()
-        .find(|line| line.event_name == event::DB_QUERY_FAILED)
+        .find(|line| line.event_name == event::CHAT_STORE_FAILED)
         .unwrap();
     assert_eq!(line.span_id, Some(insert.span_id));
 }

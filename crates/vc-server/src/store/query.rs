@@ -48,7 +48,7 @@ pub(super) async fn wait_for<T>(
     acquire: impl Future<Output = sqlx::Result<T>>,
 ) -> Result<T, StoreError> {
     let span = tracing::info_span!(
-        span::DB_POOL_ACQUIRE,
+        span::CHAT_POOL_ACQUIRE,
         otel.status_code = Empty,
         { attribute::DB_SYSTEM_NAME } = value::DB_SYSTEM_SQLITE,
         { attribute::ERROR_TYPE } = Empty,
@@ -69,7 +69,7 @@ async fn observed<T>(
         span.record(attribute::ERROR_TYPE, class);
         span.in_scope(|| {
             tracing::error!(
-                name: event::DB_QUERY_FAILED,
+                name: event::CHAT_STORE_FAILED,
                 { { attribute::ERROR_TYPE } = class },
                 "the database did not do what was asked"
             );
