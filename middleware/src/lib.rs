@@ -30,3 +30,8 @@ pub use request_id::{RequestIdFuture, RequestIdLayer, SetRequestId};
 pub use route::{RouteLayer, Routed};
 pub use server::{Server, ServerLayer};
 pub use settings::{Observe, TraceResponse};
+
+/// The chapter of the guide, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/http-client.md")]
+struct GuideHttpClient;

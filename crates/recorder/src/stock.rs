@@ -59,7 +59,7 @@ impl<T> Stock<T> {
         Self {
             tracer,
             instruments: Instruments::new(meter),
-            calls: call::Instruments::default(),
+            calls: call::Instruments::new(),
         }
     }
 

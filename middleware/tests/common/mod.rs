@@ -144,6 +144,16 @@ impl Observed {
         })
     }
 
+    /// A counter over all series; `None` when it was never opened.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        self.metric(name, |data| match data {
+            AggregatedMetrics::U64(MetricData::Sum(sum)) => {
+                Some(sum.data_points().map(|p| p.value()).sum())
+            }
+            other => panic!("{other:?}"),
+        })
+    }
+
     fn metric<T: Default>(&self, name: &str, read: impl Fn(&AggregatedMetrics) -> T) -> T {
         self.metrics.reset();
         self.meters.force_flush().unwrap();

@@ -9,6 +9,7 @@ use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 
 use super::meter::StockMeter;
+use super::series::AllSeries;
 use crate::{CallEnd, CallHead, StartedCall};
 
 /// Opens the client span, and gives the context in which it is current.
@@ -90,9 +91,19 @@ fn at_end(end: &CallEnd) -> impl Iterator<Item = KeyValue> {
     known.into_iter().flatten()
 }
 
+/// What calls counted in one series have in common: method, target (by its address, as targets are
+/// never freed), status, version, error.
+type Key = (
+    &'static str,
+    usize,
+    Option<u16>,
+    Option<&'static str>,
+    Option<&'static str>,
+);
+
 /// The instruments of outgoing requests, opened by the first that needs them.
-#[derive(Default)]
 pub(super) struct Instruments {
+    series: AllSeries<Key>,
     duration: OnceLock<Histogram<f64>>,
     active: OnceLock<UpDownCounter<i64>>,
     request_size: OnceLock<Histogram<f64>>,
@@ -100,16 +111,36 @@ pub(super) struct Instruments {
 }
 
 impl Instruments {
+    pub(super) fn new() -> Self {
+        Self {
+            series: AllSeries::new(&metric::HTTP_CLIENT_REQUEST_DURATION),
+            duration: OnceLock::new(),
+            active: OnceLock::new(),
+            request_size: OnceLock::new(),
+            response_size: OnceLock::new(),
+        }
+    }
+
     pub(super) fn begin(&self, meter: &StockMeter, started: &StartedCall) {
         self.count_active(meter, started, 1);
     }
 
     pub(super) fn end(&self, meter: &StockMeter, started: &StartedCall, end: &CallEnd) {
         self.count_active(meter, started, -1);
-        let optional = [status(end), version(end), error(end)];
-        let attributes: Vec<_> = identity(started)
-            .chain(optional.into_iter().flatten())
-            .collect();
+        let answer = end.answer();
+        let key = (
+            started.method.as_str(),
+            std::ptr::from_ref(started.target).addr(),
+            answer.map(|answer| answer.status),
+            answer.and_then(|answer| answer.version),
+            end.error_type(),
+        );
+        let attributes = self.series.find(meter, key, || {
+            let optional = [status(end), version(end), error(end)];
+            identity(started)
+                .chain(optional.into_iter().flatten())
+                .collect()
+        });
         let open = || meter.new_histogram(&metric::HTTP_CLIENT_REQUEST_DURATION);
         let duration = self.duration.get_or_init(open);
         duration.record(end.elapsed.as_secs_f64(), &attributes);

@@ -2,8 +2,7 @@
 
 use std::sync::OnceLock;
 
-use campanile_semconv::{attribute, metric};
-use opentelemetry::KeyValue;
+use campanile_semconv::metric;
 use opentelemetry::metrics::{Histogram, UpDownCounter};
 
 use super::attributes;
@@ -11,13 +10,16 @@ use super::meter::StockMeter;
 use super::series::AllSeries;
 use crate::{Counter, End, Meter, Route};
 
+/// What exchanges counted in one series have in common: route (by its address, as routes are never
+/// freed), status, error.
+type Key = (usize, Option<u16>, Option<&'static str>);
+
 pub(super) struct Instruments {
     duration: Histogram<f64>,
     active: UpDownCounter<i64>,
-    series: AllSeries,
+    series: AllSeries<Key>,
     request_size: OnceLock<Histogram<f64>>,
     response_size: OnceLock<Histogram<f64>>,
-    overflows: OnceLock<Counter>,
     baggage_drops: OnceLock<Counter>,
     meter: StockMeter,
 }
@@ -28,10 +30,9 @@ impl Instruments {
         Self {
             duration: meter.new_histogram(&metric::HTTP_SERVER_REQUEST_DURATION),
             active: meter.new_up_down_counter(&metric::HTTP_SERVER_ACTIVE_REQUESTS),
-            series: AllSeries::new(),
+            series: AllSeries::new(&metric::HTTP_SERVER_REQUEST_DURATION),
             request_size: OnceLock::new(),
             response_size: OnceLock::new(),
-            overflows: OnceLock::new(),
             baggage_drops: OnceLock::new(),
             meter,
         }
@@ -46,10 +47,13 @@ impl Instruments {
     }
 
     pub(super) fn end(&self, end: &End) {
-        let attributes = self.series.find(end).unwrap_or_else(|overflow| {
-            self.overflow();
-            overflow
-        });
+        let key = (
+            std::ptr::from_ref(end.route).addr(),
+            end.status,
+            end.error_type(),
+        );
+        let make = || attributes::duration(end);
+        let attributes = self.series.find(&self.meter, key, make);
         self.duration.record(end.elapsed.as_secs_f64(), &attributes);
         self.active.add(-1, &attributes::active(end.route));
         let sizes = [
@@ -78,19 +82,5 @@ impl Instruments {
             let open = || self.meter.counter(&metric::CAMPANILE_BAGGAGE_DROPS, &[]);
             self.baggage_drops.get_or_init(open).add(u64::from(members));
         }
-    }
-
-    #[cold]
-    fn overflow(&self) {
-        let instrument = metric::HTTP_SERVER_REQUEST_DURATION.name;
-        let attributes = [KeyValue::new(
-            attribute::CAMPANILE_INSTRUMENT_NAME,
-            instrument,
-        )];
-        let open = || {
-            self.meter
-                .counter(&metric::CAMPANILE_CARDINALITY_OVERFLOWS, &attributes)
-        };
-        self.overflows.get_or_init(open).add(1);
     }
 }

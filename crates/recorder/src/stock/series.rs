@@ -1,14 +1,15 @@
-//! The attribute sets of exchanges: each is made once, and there is a cap.
+//! The attribute sets of exchanges and calls: each is made once, and there is a cap.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::hash::Hash;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use campanile_semconv::{attribute, metric};
+use campanile_semconv::attribute;
+use campanile_semconv::metric::{self, Metric};
 use opentelemetry::KeyValue;
 
-use super::attributes;
-use crate::End;
+use super::meter::StockMeter;
+use crate::{Counter, Meter};
 
 /// How many attribute sets an instrument may have. What is over goes to one overflow set
 /// (OpenTelemetry metrics SDK, cardinality limits: `otel.metric.overflow`).
@@ -16,59 +17,66 @@ use crate::End;
 /// It stays below the SDK's own default of 2,000, so that ours speaks first.
 pub(super) const MAX_SERIES: usize = 1900;
 
-/// What exchanges counted in one series have in common: route (by its address, as routes are never
-/// freed), status, error.
-type Key = (usize, Option<u16>, Option<&'static str>);
-
-/// All series there are.
-pub(super) struct AllSeries {
-    known: RwLock<HashMap<Key, Arc<[KeyValue]>>>,
+/// All series of a metric, by what tells them apart.
+pub(super) struct AllSeries<K> {
+    metric: &'static Metric,
+    known: RwLock<HashMap<K, Arc<[KeyValue]>>>,
     overflow: Arc<[KeyValue]>,
-    warned: AtomicBool,
+    overflows: OnceLock<Counter>,
 }
 
-impl AllSeries {
-    pub(super) fn new() -> Self {
-        let overflow = Arc::from([KeyValue::new(attribute::OTEL_METRIC_OVERFLOW, true)]);
+impl<K: Eq + Hash> AllSeries<K> {
+    pub(super) fn new(metric: &'static Metric) -> Self {
         Self {
+            metric,
             known: RwLock::default(),
-            overflow,
-            warned: AtomicBool::new(false),
+            overflow: Arc::from([KeyValue::new(attribute::OTEL_METRIC_OVERFLOW, true)]),
+            overflows: OnceLock::new(),
         }
     }
 
-    /// The attributes to count `end` under; `Err` is the overflow set.
-    pub(super) fn find(&self, end: &End) -> Result<Arc<[KeyValue]>, Arc<[KeyValue]>> {
-        let key = (
-            std::ptr::from_ref(end.route).addr(),
-            end.status,
-            end.error_type(),
-        );
+    /// The attributes of the series, which `make` lists when it is new; those of the overflow set,
+    /// once there are too many.
+    pub(super) fn find(
+        &self,
+        meter: &StockMeter,
+        key: K,
+        make: impl FnOnce() -> Vec<KeyValue>,
+    ) -> Arc<[KeyValue]> {
         let known = self
             .known
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&key)
             .cloned();
-        known.map_or_else(|| self.add(key, end), Ok)
+        known
+            .or_else(|| self.add(key, make))
+            .unwrap_or_else(|| self.overflow(meter))
     }
 
     #[cold]
-    fn add(&self, key: Key, end: &End) -> Result<Arc<[KeyValue]>, Arc<[KeyValue]>> {
+    fn add(&self, key: K, make: impl FnOnce() -> Vec<KeyValue>) -> Option<Arc<[KeyValue]>> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < MAX_SERIES || known.contains_key(&key) {
-            let make = || attributes::duration(end).into();
-            return Ok(Arc::clone(known.entry(key).or_insert_with(make)));
-        }
-        drop(known);
-        if !self.warned.swap(true, Ordering::Relaxed) {
-            let (instrument, limit) = (metric::HTTP_SERVER_REQUEST_DURATION.name, MAX_SERIES);
+        let has_room = known.len() < MAX_SERIES || known.contains_key(&key);
+        has_room.then(|| Arc::clone(known.entry(key).or_insert_with(|| make().into())))
+    }
+
+    #[cold]
+    fn overflow(&self, meter: &StockMeter) -> Arc<[KeyValue]> {
+        let open = || {
+            let (instrument, limit) = (self.metric.name, MAX_SERIES);
             tracing::warn!(
                 instrument,
                 limit,
                 "too many attribute sets: further ones are counted as one, marked as overflow"
             );
-        }
-        Err(Arc::clone(&self.overflow))
+            let attributes = [KeyValue::new(
+                attribute::CAMPANILE_INSTRUMENT_NAME,
+                instrument,
+            )];
+            meter.counter(&metric::CAMPANILE_CARDINALITY_OVERFLOWS, &attributes)
+        };
+        self.overflows.get_or_init(open).add(1);
+        Arc::clone(&self.overflow)
     }
 }
