@@ -75,3 +75,17 @@ pub use sessions::{Drained, Sessions};
 pub use settings::{Builder, ClassId, MessageClass, Stage};
 pub use stamp::Stamp;
 pub use upgrade::Upgrade;
+
+/// The chapters of the guide; their Rust blocks are tests.
+#[cfg(doctest)]
+mod guide {
+    #[cfg(feature = "tungstenite-030")]
+    #[doc = include_str!("../../docs/guide/websocket.md")]
+    mod websocket {}
+
+    #[doc = include_str!("../../docs/guide/freshness.md")]
+    mod freshness {}
+
+    #[doc = include_str!("../../docs/guide/ws-wire-contract.md")]
+    mod wire_contract {}
+}
