@@ -31,7 +31,19 @@ pub use route::{RouteLayer, Routed};
 pub use server::{Server, ServerLayer};
 pub use settings::{Observe, TraceResponse};
 
-/// The chapter of the guide, compiled.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/guide/http-client.md")]
-struct GuideHttpClient;
+/// The chapters of the guide, compiled.
+#[cfg(all(doctest, feature = "axum"))]
+mod guide {
+    macro_rules! chapters {
+        ($($name:ident = $path:literal),+ $(,)?) => {
+            $(#[doc = include_str!($path)] struct $name;)+
+        };
+    }
+
+    chapters! {
+        Server = "../../docs/guide/http-server.md",
+        Client = "../../docs/guide/http-client.md",
+        Trust = "../../docs/guide/trust-and-privacy.md",
+        Baggage = "../../docs/guide/baggage.md",
+    }
+}
