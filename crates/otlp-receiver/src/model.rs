@@ -6,15 +6,16 @@
 mod id;
 mod log;
 mod metric;
+mod point;
 mod resource;
 mod span;
 mod value;
 
 pub use self::id::{ParseIdError, SpanId, TraceId};
 pub use self::log::LogRecord;
-pub use self::metric::{
-    Buckets, Exemplar, ExponentialHistogram, Histogram, Metric, MetricKind, Number, Point,
-    PointValue, Series, Summary, Temporality,
+pub use self::metric::{Metric, MetricKind, Series, Temporality};
+pub use self::point::{
+    Buckets, Exemplar, ExponentialHistogram, Histogram, Number, Point, PointValue, Summary,
 };
 pub use self::resource::{Resource, Scope};
 pub use self::span::{Event, Link, Span, SpanKind, Status, StatusCode};
@@ -62,6 +63,15 @@ impl std::fmt::Display for Signal {
 /// Turns nanoseconds since 1970 into a clock time.
 pub(crate) fn system_time(unix_nano: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_nanos(unix_nano)
+}
+
+/// Estimates what the allocator takes for that many bytes: its own word, rounding, and a least size.
+pub(crate) const fn allocated(bytes: usize) -> usize {
+    if bytes == 0 {
+        return 0;
+    }
+    let rounded = (bytes + 8).next_multiple_of(16);
+    if rounded < 32 { 32 } else { rounded }
 }
 
 #[cfg(test)]

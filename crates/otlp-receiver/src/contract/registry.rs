@@ -1,12 +1,13 @@
 //! A registry of names, in the YAML format of OpenTelemetry Weaver: files of groups, and a manifest beside them.
 
+mod yaml;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
+use self::yaml::{File, Group, Level, Manifest};
 use crate::model::Value;
 
 /// Every declared attribute, metric and event.
@@ -62,105 +63,6 @@ impl fmt::Display for RegistryError {
 }
 
 impl std::error::Error for RegistryError {}
-
-#[derive(Deserialize)]
-struct File {
-    #[serde(default)]
-    groups: Vec<Group>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Group {
-    id: String,
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default)]
-    extends: Option<String>,
-    #[serde(default)]
-    metric_name: Option<String>,
-    #[serde(default)]
-    instrument: Option<String>,
-    #[serde(default)]
-    unit: Option<String>,
-    /// An event's name.
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    deprecated: Option<Anything>,
-    #[serde(default)]
-    attributes: Vec<Use>,
-}
-
-/// An attribute where it is declared (`id`) or where it is used (`ref`).
-#[derive(Clone, Debug, Deserialize)]
-struct Use {
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(default, rename = "ref")]
-    reference: Option<String>,
-    #[serde(default, rename = "type")]
-    kind: Option<Kind>,
-    #[serde(default)]
-    requirement_level: Option<Level>,
-    #[serde(default)]
-    deprecated: Option<Anything>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Kind {
-    Plain(String),
-    Enum {
-        members: Vec<Member>,
-        /// Weaver's default is to allow them.
-        #[serde(default)]
-        allow_custom_values: Option<bool>,
-    },
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Member {
-    value: MemberValue,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum MemberValue {
-    Bool(bool),
-    Int(i64),
-    Double(f64),
-    Text(String),
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Level {
-    Word(String),
-    /// `conditionally_required: when ..`, and the like.
-    Explained(BTreeMap<String, String>),
-}
-
-/// That something is said matters, not what.
-#[derive(Clone, Debug)]
-struct Anything;
-
-impl<'de> Deserialize<'de> for Anything {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde::de::IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
-}
-
-#[derive(Deserialize)]
-struct Manifest {
-    #[serde(default)]
-    dependencies: Vec<Dependency>,
-}
-
-#[derive(Deserialize)]
-struct Dependency {
-    #[serde(default)]
-    registry_path: String,
-}
 
 impl Registry {
     /// Reads all `.yaml` and `.yml` files of a folder and the folders in it.
@@ -287,41 +189,6 @@ impl Registry {
             }
         }
         uses
-    }
-}
-
-impl Level {
-    fn is_required(&self) -> bool {
-        match self {
-            Self::Word(word) => word == "required",
-            Self::Explained(levels) => levels.contains_key("required"),
-        }
-    }
-}
-
-impl From<Kind> for AttributeKind {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Plain(name) => match name.strip_prefix("template[") {
-                Some(inner) => Self::Template(inner.strip_suffix(']').unwrap_or(inner).to_owned()),
-                None => Self::Plain(name),
-            },
-            Kind::Enum {
-                members,
-                allow_custom_values,
-            } => {
-                let values = members.into_iter().map(|member| match member.value {
-                    MemberValue::Bool(truth) => Value::Bool(truth),
-                    MemberValue::Int(number) => Value::Int(number),
-                    MemberValue::Double(number) => Value::Double(number),
-                    MemberValue::Text(text) => Value::String(text),
-                });
-                Self::Members {
-                    values: values.collect(),
-                    closed: allow_custom_values == Some(false),
-                }
-            }
-        }
     }
 }
 

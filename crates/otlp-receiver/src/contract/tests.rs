@@ -450,3 +450,18 @@ fn a_registry_that_is_none_is_an_error_that_names_the_file() {
     let error = Registry::from_dir("no/such/folder").unwrap_err();
     assert!(error.to_string().contains("no/such/folder"), "{error}");
 }
+
+#[test]
+fn a_manifest_brings_the_folders_it_depends_on() {
+    let folder = std::env::temp_dir().join(format!("registry-{}", std::process::id()));
+    let (own, other) = (folder.join("own"), folder.join("other"));
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::create_dir_all(&other).unwrap();
+    let manifest = "name: own\ndependencies:\n  - name: other\n    registry_path: ../other\n";
+    std::fs::write(own.join("registry_manifest.yaml"), manifest).unwrap();
+    std::fs::write(own.join("own.yaml"), "groups: []").unwrap();
+    std::fs::write(other.join("shop.yml"), REGISTRY).unwrap();
+    let registry = Registry::from_dir(&own).unwrap();
+    assert_eq!(registry.len(), (7, 1, 1));
+    std::fs::remove_dir_all(folder).unwrap();
+}

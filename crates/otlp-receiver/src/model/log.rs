@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Attributes, Resource, Scope, SpanId, TraceId, Value};
+use super::{Attributes, Resource, Scope, SpanId, TraceId, Value, allocated};
 
 /// One log record.
 #[derive(Clone, Debug)]
@@ -70,8 +70,8 @@ impl LogRecord {
     /// Estimates what it occupies, without the shared resource and scope.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>()
-            + self.severity_text.capacity()
-            + self.event_name.capacity()
+            + allocated(self.severity_text.capacity())
+            + allocated(self.event_name.capacity())
             + self.body.heap_bytes()
             + self.attributes.heap_bytes()
     }

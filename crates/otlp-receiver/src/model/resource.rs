@@ -1,6 +1,6 @@
 //! What produced the telemetry: the process (resource) and the library in it (scope).
 
-use super::Attributes;
+use super::{Attributes, allocated};
 
 /// The process, host or other entity that telemetry comes from.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
@@ -20,7 +20,7 @@ impl Resource {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.attributes.heap_bytes() + self.schema_url.capacity()
+        size_of::<Self>() + self.attributes.heap_bytes() + allocated(self.schema_url.capacity())
     }
 }
 
@@ -42,9 +42,9 @@ pub struct Scope {
 impl Scope {
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>()
-            + self.name.capacity()
-            + self.version.capacity()
+            + allocated(self.name.capacity())
+            + allocated(self.version.capacity())
             + self.attributes.heap_bytes()
-            + self.schema_url.capacity()
+            + allocated(self.schema_url.capacity())
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Attributes, Resource, Scope, SpanId, TraceId, Value, system_time};
+use super::{Attributes, Resource, Scope, SpanId, TraceId, Value, allocated, system_time};
 
 /// One finished operation.
 #[derive(Clone, Debug)]
@@ -97,10 +97,10 @@ impl Span {
         let events: usize = self.events.iter().map(Event::bytes).sum();
         let links: usize = self.links.iter().map(Link::bytes).sum();
         size_of::<Self>()
-            + self.trace_state.capacity()
-            + self.name.capacity()
+            + allocated(self.trace_state.capacity())
+            + allocated(self.name.capacity())
             + self.attributes.heap_bytes()
-            + self.status.message.capacity()
+            + allocated(self.status.message.capacity())
             + events
             + links
     }
@@ -190,7 +190,7 @@ pub struct Event {
 
 impl Event {
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.name.capacity() + self.attributes.heap_bytes()
+        size_of::<Self>() + allocated(self.name.capacity()) + self.attributes.heap_bytes()
     }
 }
 
@@ -213,6 +213,6 @@ pub struct Link {
 
 impl Link {
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.trace_state.capacity() + self.attributes.heap_bytes()
+        size_of::<Self>() + allocated(self.trace_state.capacity()) + self.attributes.heap_bytes()
     }
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
+use super::allocated;
 use super::id::write_hex;
 
 /// One attribute value, or a log body.
@@ -80,10 +81,10 @@ impl Value {
     /// Estimates the heap bytes behind it.
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
-            Self::String(text) => text.capacity(),
-            Self::Bytes(bytes) => bytes.capacity(),
+            Self::String(text) => allocated(text.capacity()),
+            Self::Bytes(bytes) => allocated(bytes.capacity()),
             Self::Array(items) => {
-                items.capacity() * size_of::<Value>()
+                allocated(items.capacity() * size_of::<Value>())
                     + items.iter().map(Value::heap_bytes).sum::<usize>()
             }
             Self::Map(pairs) => pairs_heap_bytes(pairs, pairs.capacity()),
@@ -95,9 +96,9 @@ impl Value {
 fn pairs_heap_bytes(pairs: &[(String, Value)], capacity: usize) -> usize {
     let inner: usize = pairs
         .iter()
-        .map(|(key, value)| key.capacity() + value.heap_bytes())
+        .map(|(key, value)| allocated(key.capacity()) + value.heap_bytes())
         .sum();
-    capacity * size_of::<(String, Value)>() + inner
+    allocated(capacity * size_of::<(String, Value)>()) + inner
 }
 
 /// Makes all NaN one value and both zeros one value, so that equality and hash agree.

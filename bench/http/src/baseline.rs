@@ -1,0 +1,107 @@
+//! The committed figures, and when a measured one is too dear.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+
+use crate::callgrind::Cost;
+
+/// How much dearer than the baseline is still noise (hash seeds differ between runs).
+const TOLERANCE: f64 = 1.05;
+
+/// What a sampled request may cost at most, whatever the baseline says.
+pub const LIMIT: (&str, f64) = ("server-sampled", 22_000.0);
+
+/// Instructions on the request thread over the base, by contender.
+pub type Baseline = BTreeMap<String, f64>;
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("baseline.toml")
+}
+
+/// Reads the committed figures: a flat table of `name = number`.
+pub fn read() -> io::Result<Baseline> {
+    let text = std::fs::read_to_string(path())?;
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    let entry = |line: &str| {
+        let (name, number) = line.split_once('=')?;
+        Some((name.trim().to_owned(), number.trim().parse().ok()?))
+    };
+    let wrong = |line: &str| {
+        io::Error::other(format!(
+            "baseline.toml: expected `name = number`, found {line:?}"
+        ))
+    };
+    lines
+        .map(|line| entry(line).ok_or_else(|| wrong(line)))
+        .collect()
+}
+
+/// Replaces the committed figures.
+pub fn write(measured: &[(&str, Cost)]) -> io::Result<()> {
+    let mut text = String::from(
+        "# Instructions per request on the request thread, over the bare work (callgrind).\n\
+         # Written by `cargo run --release -p campanile-bench-http -- --update`; held by `--check`.\n",
+    );
+    for (name, cost) in measured {
+        let _ = writeln!(text, "{name} = {:.0}", cost.request_thread);
+    }
+    std::fs::write(path(), text)
+}
+
+/// What is too dear, in words; a contender without a committed figure counts as such.
+pub fn judge(baseline: &Baseline, measured: &[(&str, Cost)]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, cost) in measured {
+        let now = cost.request_thread;
+        match baseline.get(*name) {
+            None => problems.push(format!(
+                "{name}: no figure in baseline.toml; run with --update"
+            )),
+            Some(then) if now > then * TOLERANCE => problems.push(format!(
+                "{name}: {now:.0} instructions, {:+.1} % over the committed {then:.0}",
+                (now / then - 1.0) * 100.0
+            )),
+            Some(_) => {}
+        }
+        if *name == LIMIT.0 && now > LIMIT.1 {
+            problems.push(format!(
+                "{name}: {now:.0} instructions, the limit is {:.0}",
+                LIMIT.1
+            ));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(request_thread: f64) -> Cost {
+        Cost {
+            request_thread,
+            ..Cost::default()
+        }
+    }
+
+    #[test]
+    fn what_grew_by_more_than_the_tolerance_is_named() {
+        let baseline = Baseline::from([("a".to_owned(), 100.0)]);
+        assert_eq!(
+            judge(&baseline, &[("a", cost(104.0))]),
+            Vec::<String>::new()
+        );
+        assert_eq!(judge(&baseline, &[("a", cost(106.0))]).len(), 1);
+        assert_eq!(judge(&baseline, &[("b", cost(1.0))]).len(), 1);
+    }
+
+    #[test]
+    fn the_limit_holds_whatever_the_baseline_says() {
+        let baseline = Baseline::from([(LIMIT.0.to_owned(), 30_000.0)]);
+        assert_eq!(judge(&baseline, &[(LIMIT.0, cost(22_001.0))]).len(), 1);
+    }
+}
