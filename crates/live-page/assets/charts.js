@@ -13,6 +13,7 @@ export function spark(values, o = {}) {
     else {
       line += (from == null ? 'M' : 'L') + x(i).toFixed(1) + ' ' + y(v).toFixed(1);
       if (from == null) from = i;
+      if (from === i && values[i + 1] == null) line += 'h1.2';
       if (values[i + 1] == null) fill += 'M' + x(from).toFixed(1) + ' ' + H + values.slice(from, i + 1).map((w, k) => 'L' + x(from + k).toFixed(1) + ' ' + y(w).toFixed(1)).join('') + 'L' + x(i).toFixed(1) + ' ' + H + 'Z';
     }
   });

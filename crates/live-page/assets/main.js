@@ -118,7 +118,11 @@ function restore(state) {
   paint();
   scrollTo(0, state.y || 0);
   paint();
-  if (state.focus) [...document.querySelectorAll('[data-row]')].find(el => el.$key === state.focus)?.focus({ preventScroll: true });
+  const find = () => [...document.querySelectorAll('[data-row]')].find(el => el.$key === state.focus);
+  const { rows, id } = page.ui, list = $('list'), at = state.focus && list && rows ? rows.findIndex(r => String(r[id]) === state.focus) : -1;
+  // Newer rows may have pushed it out of the window that is drawn.
+  if (at >= 0 && !find()) { scrollTo(0, list.getBoundingClientRect().top + scrollY + list.clientHeight * at / rows.length - innerHeight / 2); paint(); }
+  if (state.focus) find()?.focus({ preventScroll: true });
 }
 
 function visit(state) {
@@ -146,7 +150,7 @@ addEventListener('click', e => {
 });
 
 /* ---------- draw ---------- */
-let drawn = false;
+let drawn = false, scrolled = '';
 export function draw() {
   if (drawn) return;
   drawn = true;
@@ -158,6 +162,7 @@ function paint() {
   const { view, data } = page;
   morph($('nav'), nav());
   morph($('kept'), kept());
+  if (isSmall() && scrolled !== page.at.view) { scrolled = page.at.view; $('nav').querySelector('[aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' }); }
   if (!view) return;
   document.title = view.title(page) + ' · Campanile';
   morph($('top'), view.top ? view.top(page) : top(view));

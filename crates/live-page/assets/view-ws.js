@@ -7,7 +7,7 @@ import { clock, count, dur, isSmall, safe } from './fmt.js';
 const BAD = { abnormal: 1, protocol: 1, policy: 1, too_big: 1, internal: 1, library: 1, invalid: 1, tls: 1 };
 
 export default {
-  title: () => 'WebSocket', hint: 'Filter: ep:/live session:*',
+  title: () => 'WebSocket', hint: 'Filter: ep:live session:*',
   delta(page, d) { page.data = { ...page.data, ...d.agg }; },
   body(page, d) {
     if (!d.cells) return h('section.panel', h('div.body', h('p', h('b', 'No WebSocket has been seen. '), 'Sessions need the metric ', h('code', 'websocket.connection.active'), ' or spans named ', h('code', 'websocket.connect'), ' and ', h('code', 'websocket.disconnect'), ': campanile-ws makes them.')));

@@ -118,7 +118,11 @@ pub(crate) fn own_class(span: &Span) -> Option<&'static str> {
     }
 }
 
-/// The colour class of a span, and the word that stands beside it.
+/// The colour class of a span: what it says itself, else its service's. Who could have named a domain and did not has
+/// none, as a colour by chance would claim one.
 pub(crate) fn class(span: &Span) -> &'static str {
-    own_class(span).unwrap_or_else(|| class_of(span.resource.service_name()))
+    own_class(span).unwrap_or_else(|| match span.attributes.get(a::CAMPANILE_OUTCOME) {
+        Some(_) => "",
+        None => class_of(span.resource.service_name()),
+    })
 }

@@ -126,7 +126,7 @@ fn row(log: &LogRecord) -> Value {
         log.seq,
         words::round(facts::log_ms(log)),
         words::cut(log.level(), 12).to_lowercase(),
-        facts::class_of(domain),
+        facts::log_domain(log).map_or("", facts::class_of),
         words::cut(domain, 40),
         words::cut(&log.event_name, 80),
         words::cut(&message(log), LONGEST),

@@ -62,48 +62,55 @@ fn precise(value: f64) -> f64 {
 
 fn rates(series: &[&Series], temporality: Temporality, range: &Range) -> Vec<Option<f64>> {
     let mut bins = vec![None; BINS];
-    let width = range.seconds() / BINS as f64;
-    for series in series {
-        for (point, increment) in increments(series, temporality) {
-            if let Some(bin) = range.bin(facts::ms(point.time_unix_nano), BINS) {
-                *bins[bin].get_or_insert(0.0) += increment / width;
+    let width = (range.to - range.from) / BINS as f64;
+    for growth in series
+        .iter()
+        .flat_map(|series| growths(series, temporality))
+    {
+        let length = (growth.to - growth.from).max(width);
+        let from = growth.to - length;
+        // A point says what came since the one before it: each part of the line gets its share of that time.
+        for (at, bin) in bins.iter_mut().enumerate() {
+            let begin = range.from + width * at as f64;
+            let overlap = growth.to.min(begin + width) - from.max(begin);
+            if overlap > 0.0 {
+                *bin.get_or_insert(0.0) += growth.by / length * overlap / (width / 1000.0);
             }
         }
     }
-    spread(bins)
+    bins
 }
 
-/// A point every few bins stands for the bins since the one before it.
-fn spread(bins: Vec<Option<f64>>) -> Vec<Option<f64>> {
-    let mut spread = vec![None; bins.len()];
-    let mut since: Option<usize> = None;
-    for (at, value) in bins.into_iter().enumerate() {
-        let Some(value) = value else { continue };
-        let from = since.map_or(at, |since| since + 1);
-        let share = value / (at - from + 1) as f64;
-        spread[from..=at].fill(Some(share));
-        since = Some(at);
-    }
-    spread
+/// What a counter grew by between two moments, in milliseconds since 1970.
+struct Growth {
+    from: f64,
+    to: f64,
+    by: f64,
 }
 
-/// The increments of a counter, point by point. A total without a point before it says nothing but its start.
-fn increments(series: &Series, temporality: Temporality) -> Vec<(&Point, f64)> {
+/// How a counter grew, point by point. A total without a point before it grew since its start.
+fn growths(series: &Series, temporality: Temporality) -> Vec<Growth> {
     let mut before: Option<(&Point, f64)> = None;
     let mut found = Vec::new();
     for point in &series.points {
         let Some(value) = point.value.as_f64() else {
             continue;
         };
-        let increment = match before {
-            _ if temporality == Temporality::Delta => Some(value),
-            Some((old, was)) if old.start_unix_nano == point.start_unix_nano && value >= was => {
-                Some(value - was)
+        let (since, by) = match before {
+            Some((old, was))
+                if temporality != Temporality::Delta
+                    && old.start_unix_nano == point.start_unix_nano
+                    && value >= was =>
+            {
+                (old.time_unix_nano, value - was)
             }
-            Some(_) => Some(value),
-            None => None,
+            _ => (point.start_unix_nano, value),
         };
-        found.extend(increment.map(|increment| (point.as_ref(), increment)));
+        found.push(Growth {
+            from: facts::ms(since),
+            to: facts::ms(point.time_unix_nano),
+            by,
+        });
         before = Some((point, value));
     }
     found
@@ -213,7 +220,7 @@ pub(in crate::views) fn last_sum(
         .reduce(|a, b| a + b)
 }
 
-/// Adds up what counters grew by within `range`; what was counted before the first point is included, if it began within.
+/// Adds up what counters grew by within `range`. What began before it is left out, as nobody says how much of it is.
 pub(in crate::views) fn increase(
     metrics: &[&Metric],
     range: &Range,
@@ -227,17 +234,62 @@ pub(in crate::views) fn increase(
             .iter()
             .filter(|series| accept(&series.attributes))
         {
-            let grown: f64 = increments(series, temporality)
+            let grown = growths(series, temporality);
+            let within = grown
                 .iter()
-                .filter(|(point, _)| range.has(facts::ms(point.time_unix_nano)))
-                .map(|(_, by)| by)
-                .sum();
-            let first = series.points.first().filter(|point| {
-                temporality != Temporality::Delta && facts::ms(point.start_unix_nano) >= range.from
-            });
-            *sum.get_or_insert(0.0) +=
-                grown + first.and_then(|point| point.value.as_f64()).unwrap_or(0.0);
+                .filter(|growth| growth.from >= range.from && growth.to <= range.to);
+            *sum.get_or_insert(0.0) += within.map(|growth| growth.by).sum::<f64>();
         }
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use campanile_otlp_receiver::model::Number;
+
+    use super::*;
+
+    #[test]
+    fn a_rate_is_spread_over_the_time_it_was_counted_in() {
+        let range = Range {
+            from: 0.0,
+            to: 60_000.0,
+            moves: false,
+        };
+        let series = made(&[(15_000, 30), (45_000, 30)]);
+        let rates = rates(&[&series], Temporality::Cumulative, &range);
+        assert_eq!(rates[14], Some(2.0), "30 in the first 15 s");
+        assert_eq!(rates[15], Some(0.0), "none in the next 30 s");
+        assert_eq!(rates[45], None, "nobody has said yet");
+    }
+
+    #[test]
+    fn a_restart_counts_from_nothing() {
+        let series = made(&[(10_000, 50), (20_000, 7)]);
+        let grown: Vec<_> = growths(&series, Temporality::Cumulative)
+            .iter()
+            .map(|growth| growth.by)
+            .collect();
+        assert_eq!(grown, [50.0, 7.0]);
+    }
+
+    fn made(points: &[(u64, i64)]) -> Series {
+        let point = |&(ms, total): &(u64, i64)| {
+            std::sync::Arc::new(Point {
+                seq: 0,
+                received: std::time::SystemTime::UNIX_EPOCH,
+                start_unix_nano: 0,
+                time_unix_nano: ms * 1_000_000,
+                flags: 0,
+                exemplars: Vec::new(),
+                value: PointValue::Number(Some(Number::Int(total))),
+            })
+        };
+        Series {
+            id: 1,
+            attributes: Default::default(),
+            points: points.iter().map(point).collect(),
+        }
+    }
 }

@@ -119,9 +119,12 @@ fn address(trace: TraceId, span: SpanId) -> String {
     format!("/traces/{trace}?span={span}")
 }
 
-/// Attributes for the page: key, text (cut), and how many bytes it had.
+/// Attributes for the page, by key: key, text (cut), and how many bytes it had.
 pub(crate) fn pairs<'a>(attributes: impl Iterator<Item = (&'a str, &'a Otlp)>) -> Vec<Value> {
+    let mut attributes: Vec<_> = attributes.collect();
+    attributes.sort_by_key(|(key, _)| *key);
     attributes
+        .into_iter()
         .take(200)
         .map(|(key, value)| {
             let text = value.to_string();
