@@ -30,3 +30,4 @@ mod time;
 
 pub use lines::Lines;
 pub use sink::{Captured, Sink};
+pub use time::rfc3339;

@@ -2,6 +2,19 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// `at` as our log lines write times: RFC 3339, UTC, microseconds.
+///
+/// ```
+/// use std::time::UNIX_EPOCH;
+///
+/// assert_eq!(campanile_logs::rfc3339(UNIX_EPOCH), "1970-01-01T00:00:00.000000Z");
+/// ```
+pub fn rfc3339(at: SystemTime) -> String {
+    let mut out = Vec::with_capacity(27);
+    write(&mut out, at);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// Appends `at` as `2026-11-22T12:00:00.000001Z`. Times before 1970 are written as 1970.
 pub(crate) fn write(out: &mut Vec<u8>, at: SystemTime) {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();

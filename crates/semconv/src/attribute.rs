@@ -164,6 +164,12 @@ Standard {
     OTEL_COMPONENT_NAME = "otel.component.name": String;
     /// The kind of a component of the telemetry itself.
     OTEL_COMPONENT_TYPE = "otel.component.type": String;
+    /// Whether the processor ran the program itself or the system for it.
+    CPU_MODE = "cpu.mode": String in value::CPU_MODES;
+    /// Read or written.
+    DISK_IO_DIRECTION = "disk.io.direction": String in value::DISK_DIRECTIONS;
+    /// When the process began, in RFC 3339.
+    PROCESS_CREATION_TIME = "process.creation.time": String;
     /// The name of the executable's file.
     PROCESS_EXECUTABLE_NAME = "process.executable.name": String;
     /// The process's id.

@@ -139,6 +139,24 @@ Standard {
         a::HTTP_REQUEST_METHOD, a::SERVER_ADDRESS, a::SERVER_PORT, a::ERROR_TYPE, a::HTTP_RESPONSE_STATUS_CODE,
         a::NETWORK_PROTOCOL_VERSION,
     ];
+    /// Time the process spent on processors; opt-in.
+    PROCESS_CPU_TIME = "process.cpu.time", Counter, "s", [
+        a::CPU_MODE,
+    ];
+    /// Bytes read from and written to storage; opt-in.
+    PROCESS_DISK_IO = "process.disk.io", Counter, "By", [
+        a::DISK_IO_DIRECTION,
+    ];
+    /// Physical memory in use; opt-in.
+    PROCESS_MEMORY_USAGE = "process.memory.usage", UpDownCounter, "By", [];
+    /// Virtual memory committed; opt-in.
+    PROCESS_MEMORY_VIRTUAL = "process.memory.virtual", UpDownCounter, "By", [];
+    /// Threads of the process; opt-in.
+    PROCESS_THREAD_COUNT = "process.thread.count", UpDownCounter, "{thread}", [];
+    /// Open file descriptors; opt-in.
+    PROCESS_UNIX_FILE_DESCRIPTOR_COUNT = "process.unix.file_descriptor.count", UpDownCounter, "{file_descriptor}", [];
+    /// How long the process has been running; opt-in.
+    PROCESS_UPTIME = "process.uptime", Gauge, "s", [];
     /// Spans whose export ended: acknowledged, or lost as `error.type` says.
     OTEL_SDK_EXPORTER_SPAN_EXPORTED = "otel.sdk.exporter.span.exported", Counter, "{span}", [
         a::OTEL_COMPONENT_NAME, a::OTEL_COMPONENT_TYPE, a::ERROR_TYPE,
@@ -209,6 +227,16 @@ Own {
     CAMPANILE_SAMPLING_PROBABILITY = "campanile.sampling.probability", Gauge, "1", [];
     /// Session spans that were left out because a storm had emptied the token bucket.
     CAMPANILE_SPAN_SUPPRESSIONS = "campanile.span.suppressions", Counter, "{span}", [];
+    /// Tasks that were spawned and have not ended; opt-in.
+    TOKIO_TASK_ALIVE = "tokio.task.alive", UpDownCounter, "{task}", [];
+    /// Tasks that wait in the queue that all workers share; opt-in.
+    TOKIO_QUEUE_LENGTH = "tokio.queue.length", UpDownCounter, "{task}", [];
+    /// Worker threads of the runtime; opt-in.
+    TOKIO_WORKER_COUNT = "tokio.worker.count", UpDownCounter, "{thread}", [];
+    /// Time that all workers together were busy; opt-in.
+    TOKIO_WORKER_TIME = "tokio.worker.time", Counter, "s", [];
+    /// How often workers went to sleep for want of work; opt-in.
+    TOKIO_WORKER_PARKS = "tokio.worker.parks", Counter, "{park}", [];
     /// WebSocket connections that are open.
     WEBSOCKET_CONNECTION_ACTIVE = "websocket.connection.active", UpDownCounter, "{connection}", [
         a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE,

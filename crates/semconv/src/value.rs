@@ -40,6 +40,12 @@ pub const SAMPLING_REASONS: &[&str] = &["parent", "ratio", "rule", "failure", "s
 /// Values of `campanile.sampling.result`.
 pub const SAMPLING_RESULTS: &[&str] = &["sampled", "dropped", "kept"];
 
+/// Values of `cpu.mode` of a process.
+pub const CPU_MODES: &[&str] = &["user", "system"];
+
+/// Values of `disk.io.direction`.
+pub const DISK_DIRECTIONS: &[&str] = &["read", "write"];
+
 /// Values of `websocket.role`.
 pub const WEBSOCKET_ROLES: &[&str] = &["server", "client"];
 

@@ -121,7 +121,8 @@ fn exponential(instrument: &Instrument) -> Option<Stream> {
         .ok()
 }
 
-fn own_meter(meters: &SdkMeterProvider) -> Meter {
+/// The meter of everything that we tell about ourselves.
+pub(crate) fn own_meter(meters: &SdkMeterProvider) -> Meter {
     let scope = InstrumentationScope::builder("campanile.telemetry")
         .with_version(env!("CARGO_PKG_VERSION"))
         .with_schema_url(SCHEMA_URL)

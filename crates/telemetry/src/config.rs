@@ -208,11 +208,17 @@ fn signal_config(variables: &Variables<'_>, signal: Signal) -> SignalConfig {
     };
     let name = |rest: &str| prefix.map(|prefix| format!("{prefix}_{rest}"));
     let number = |rest| name(rest).and_then(|name| variables.number::<u64>(&name));
-    let items = number("MAX_QUEUE_SIZE").unwrap_or(QUEUE).max(1);
+    // A collection of metrics comes in one piece: bytes alone bound it.
+    let queue = match signal {
+        Signal::Metrics => u64::from(u32::MAX),
+        _ => QUEUE,
+    };
+    let items = number("MAX_QUEUE_SIZE").unwrap_or(queue).max(1);
     let batch = number("MAX_EXPORT_BATCH_SIZE")
         .unwrap_or(512)
         .clamp(1, items);
     let delay = name("SCHEDULE_DELAY").and_then(|name| variables.millis(&name));
+    let concurrency: Option<usize> = variables.number("CAMPANILE_TELEMETRY_CONCURRENCY");
     let defaults = Backoff::default();
     let retry = |rest: &str| variables.millis(&format!("CAMPANILE_TELEMETRY_RETRY_{rest}"));
     SignalConfig {
@@ -232,10 +238,11 @@ fn signal_config(variables: &Variables<'_>, signal: Signal) -> SignalConfig {
             max_age: variables
                 .millis("CAMPANILE_TELEMETRY_MAX_AGE")
                 .unwrap_or(Duration::from_secs(60)),
-            concurrency: variables
-                .number("CAMPANILE_TELEMETRY_CONCURRENCY")
-                .unwrap_or(16)
-                .max(1),
+            concurrency: match signal {
+                // Points of a series must not overtake each other.
+                Signal::Metrics => 1,
+                _ => concurrency.unwrap_or(16).max(1),
+            },
             max_request: variables
                 .number("CAMPANILE_TELEMETRY_MAX_REQUEST")
                 .unwrap_or(3_500_000),

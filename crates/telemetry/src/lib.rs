@@ -25,6 +25,7 @@ mod error;
 mod lifecycle;
 mod own_metrics;
 mod pipeline;
+mod process;
 mod report;
 mod sampling;
 mod sdk;

@@ -21,7 +21,7 @@ use crate::builder::Builder;
 use crate::config::{Config, Propagator};
 use crate::lifecycle::{self, Goal};
 use crate::pipeline::{Notices, Pipeline};
-use crate::{Report, Status, stop};
+use crate::{Report, Status, process, stop};
 
 /// How long a drop without a shutdown may take.
 pub(crate) const DROP_DEADLINE: Duration = Duration::from_secs(5);
@@ -141,6 +141,18 @@ impl Telemetry {
     /// A meter of this pipeline.
     pub fn meter(&self, name: &'static str) -> opentelemetry::metrics::Meter {
         self.0.providers.meters.meter(name)
+    }
+
+    /// Measures this process from now on: `process.cpu.time`, `process.memory.usage` and so on,
+    /// read from `/proc` at each collection. Call it once.
+    pub fn observe_process(&self) {
+        process::observe(&assemble::own_meter(&self.0.providers.meters));
+    }
+
+    /// Measures a tokio runtime from now on: `tokio.task.alive`, `tokio.worker.time` and so on.
+    /// Call it once; the numbers of several runtimes are not told apart.
+    pub fn observe_runtime(&self, runtime: &tokio::runtime::Handle) {
+        process::observe_runtime(&assemble::own_meter(&self.0.providers.meters), runtime);
     }
 
     /// The state of export now, exact to the item.

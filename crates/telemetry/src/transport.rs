@@ -108,6 +108,19 @@ impl Sender {
         }
     }
 
+    /// What to look at when the other side does not understand.
+    pub(crate) fn protocol_hint(&self) -> &'static str {
+        match &self.way {
+            Way::Otlp(line) if line.destination.protocol == Protocol::Grpc => {
+                "is this a port for OTLP/gRPC? it is usually 4317, OTLP/HTTP is on 4318"
+            }
+            Way::Otlp(_) => {
+                "is this a port for OTLP/HTTP? it is usually 4318, OTLP/gRPC is on 4317"
+            }
+            Way::Console => "",
+        }
+    }
+
     /// Makes one attempt. It ends within the timeout, whatever the other side does.
     pub(crate) async fn send(&self, request: Bytes) -> Verdict {
         let line = match &self.way {

@@ -108,6 +108,8 @@ async fn values_are_cut_at_their_limits() {
 async fn the_pipeline_measures_itself() {
     let receiver = Receiver::start().await.unwrap();
     let telemetry = harness::telemetry(Over::Grpc, receiver.grpc_endpoint(), &[]);
+    telemetry.observe_process();
+    telemetry.observe_runtime(&tokio::runtime::Handle::current());
     harness::offer(&telemetry, 0..20);
     // The first flush delivers, the second tells of it.
     assert!(telemetry.flush(DEADLINE).await.is_complete());
@@ -124,6 +126,14 @@ async fn the_pipeline_measures_itself() {
         .metric("campanile.sampling.decisions")
         .with("campanile.sampling.result", "sampled");
     assert_eq!(decisions.total(), Some(20.0));
+    assert!(seen.metric("process.memory.usage").total() > Some(1e6));
+    assert!(
+        seen.metric("process.cpu.time")
+            .with("cpu.mode", "user")
+            .total()
+            .is_some()
+    );
+    assert_eq!(seen.metric("tokio.worker.count").total(), Some(1.0));
     for metric in receiver.metrics() {
         let declared = campanile_semconv::metric::ALL
             .iter()

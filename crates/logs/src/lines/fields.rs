@@ -208,7 +208,7 @@ impl Visit for Fields {
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
         self.put(field, |out| {
-            json::display(out, format_args!("{}", Chain(value)))
+            json::display(out, format_args!("{}", Chain(value)));
         });
     }
 

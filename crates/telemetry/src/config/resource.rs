@@ -7,6 +7,7 @@ use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
 
 use super::variables::{Variables, pairs};
+use crate::process;
 
 /// Detects the resource of this process. What `OTEL_RESOURCE_ATTRIBUTES` says wins over what was
 /// detected, and `OTEL_SERVICE_NAME` over that. Command-line arguments are never read.
@@ -27,6 +28,10 @@ pub(crate) fn detect(variables: &Variables<'_>, service: &str, version: Option<&
     add(a::SERVICE_VERSION, version.map(str::to_owned));
     add(a::HOST_NAME, host_name(variables));
     add(a::PROCESS_EXECUTABLE_NAME, executable());
+    add(
+        a::PROCESS_CREATION_TIME,
+        process::created().map(campanile_logs::rfc3339),
+    );
     add(a::CONTAINER_ID, container_id());
     if variables.get("KUBERNETES_SERVICE_HOST").is_some() {
         let pod = variables

@@ -323,6 +323,7 @@ impl Driver {
     /// The other side does not speak this protocol. While it never did, the other protocol is tried
     /// once, and items are kept: somebody may put the endpoint right.
     fn wrong_protocol(&mut self, flight: Flight, failure: &Failure) {
+        let failure = &failure.clone().hint(flight.sender.protocol_hint());
         let overtaken = self.probing.is_some() || !Arc::ptr_eq(&self.sender, &flight.sender);
         if overtaken {
             return self.take_back([flight.batch]);

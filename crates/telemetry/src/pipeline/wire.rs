@@ -3,6 +3,9 @@
 //! The three OTLP requests have one shape: resources (field 1) hold scopes (field 2) hold items
 //! (field 2). So one cut serves all, and works on finished bytes, whoever encoded them.
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::Range;
 
 use bytes::Bytes;

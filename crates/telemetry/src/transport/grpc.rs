@@ -4,6 +4,9 @@
 //! trailers (gRPC over HTTP/2, "Requests" and "Responses"). That is little enough to say here;
 //! it keeps the bytes uncopied, the causes whole, and one client for both transports.
 
+#[cfg(test)]
+mod tests;
+
 use std::error::Error;
 use std::time::Duration;
 

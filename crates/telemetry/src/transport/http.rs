@@ -1,5 +1,6 @@
 //! OTLP/HTTP with protobuf.
 
+use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -31,7 +32,7 @@ pub(super) async fn send(client: &Client, destination: &Destination, request: By
 
     let response = match client.request(post).await {
         Ok(response) => response,
-        Err(error) => return Verdict::Retry(Failure::transport(&error)),
+        Err(error) => return transport(&error),
     };
     let (head, body) = response.into_parts();
     let answer = match read(body).await {
@@ -60,6 +61,22 @@ pub(super) async fn send(client: &Client, destination: &Destination, request: By
         404 | 405 | 415 | 426 => Verdict::WrongProtocol(failure),
         _ => Verdict::Refused(failure),
     }
+}
+
+/// A failure before any answer. What a gRPC server sends first cannot be read as HTTP/1.
+fn transport(error: &(dyn Error + 'static)) -> Verdict {
+    let failure = Failure::transport(error);
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        if current
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(hyper::Error::is_parse)
+        {
+            return Verdict::WrongProtocol(failure);
+        }
+        cause = current.source();
+    }
+    Verdict::Retry(failure)
 }
 
 /// What the server says about a failure: the message of a `google.rpc.Status`, or short text.

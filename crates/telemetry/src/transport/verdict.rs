@@ -46,6 +46,12 @@ impl Failure {
         Self::new("transport", chain(error))
     }
 
+    /// Adds what may help.
+    pub(crate) fn hint(mut self, hint: &str) -> Self {
+        self.message = format!("{}: {hint}", self.message);
+        self
+    }
+
     pub(crate) fn after(mut self, after: Option<Duration>) -> Self {
         self.after = after;
         self
