@@ -63,12 +63,14 @@ fn precise(value: f64) -> f64 {
 fn rates(series: &[&Series], temporality: Temporality, range: &Range) -> Vec<Option<f64>> {
     let mut bins = vec![None; BINS];
     let width = (range.to - range.from) / BINS as f64;
+    let mut newest = range.from;
     for growth in series
         .iter()
         .flat_map(|series| growths(series, temporality))
     {
         let length = (growth.to - growth.from).max(width);
         let from = growth.to - length;
+        newest = newest.max(growth.to);
         // A point says what came since the one before it: each part of the line gets its share of that time.
         for (at, bin) in bins.iter_mut().enumerate() {
             let begin = range.from + width * at as f64;
@@ -77,6 +79,11 @@ fn rates(series: &[&Series], temporality: Temporality, range: &Range) -> Vec<Opt
                 *bin.get_or_insert(0.0) += growth.by / length * overlap / (width / 1000.0);
             }
         }
+    }
+    // The part of the line that has not been counted to its end would read as a fall.
+    let unfinished = ((newest - range.from) / width).floor();
+    if let Some(bin) = bins.get_mut(unfinished as usize) {
+        *bin = None;
     }
     bins
 }
