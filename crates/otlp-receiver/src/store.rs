@@ -151,6 +151,12 @@ impl Store {
         self.bytes = 0;
     }
 
+    /// Changes how much may be held.
+    pub(crate) fn limit(&mut self, max_bytes: usize) {
+        self.max_bytes = max_bytes;
+        self.evict();
+    }
+
     pub(crate) fn held(&self) -> Held {
         let oldest = [
             self.spans.front().map(|entry| entry.item.received),

@@ -53,6 +53,25 @@ async fn slow_headers_are_hung_up_on() {
 }
 
 #[tokio::test]
+async fn a_body_far_beyond_the_limit_gets_its_answer() {
+    let receiver = Receiver::builder()
+        .max_request_bytes(8 << 20)
+        .start()
+        .await
+        .unwrap();
+    let sender = Sender::default();
+    for path in ["/v1/traces", "/v1/nothing"] {
+        let url = format!("{}{path}", receiver.http_endpoint());
+        let answer = sender
+            .post(&url, PROTOBUF, &[], vec![0; 24 << 20])
+            .await
+            .unwrap();
+        assert_eq!(answer.status, if path == "/v1/traces" { 413 } else { 404 });
+    }
+    goes_on(&receiver).await;
+}
+
+#[tokio::test]
 async fn a_body_that_stops_is_answered_408() {
     let builder = Receiver::builder().body_timeout(Duration::from_millis(50));
     let receiver = builder.start().await.unwrap();

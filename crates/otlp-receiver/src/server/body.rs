@@ -3,6 +3,7 @@
 use std::io::{BufReader, Read};
 
 use bytes::{Buf, Bytes, BytesMut};
+use http_body::Body;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
@@ -81,8 +82,8 @@ pub(super) async fn read(
     mut count: impl FnMut(usize),
 ) -> Result<Bytes, Refusal> {
     let limit = limits.max_request_bytes;
-    let declared = http_body::Body::size_hint(&body).lower();
-    if declared > limit as u64 {
+    if body.size_hint().lower() > limit as u64 {
+        drain(body, limits).await;
         return Err(Refusal::too_large(limit));
     }
     let mut collected = BytesMut::new();
@@ -102,8 +103,26 @@ pub(super) async fn read(
         };
         count(data.len());
         if collected.len() + data.len() > limit {
+            drain(body, limits).await;
             return Err(Refusal::too_large(limit));
         }
         collected.extend_from_slice(&data);
     }
+}
+
+/// Throws away what is left of a refused body, within reason: a sender that is still sending does not read the answer,
+/// and one that is cut off never sees it.
+pub(super) async fn drain(mut body: Incoming, limits: Limits) {
+    let mut left = limits.max_request_bytes.saturating_mul(4);
+    let discard = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let size = frame.data_ref().map_or(0, Bytes::len);
+            left = left.saturating_sub(size);
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // A sender too slow for this is answered anyway.
+    let _ = tokio::time::timeout(limits.body_timeout, discard).await;
 }

@@ -108,6 +108,7 @@ impl Exchanges {
                 let signal = otlp_http::signal(head.uri.path());
                 let of = signal.map(|signal| (signal, Transport::HttpProtobuf));
                 self.context.shared.refuse(of, &refusal.message);
+                body::drain(body, self.context.limits).await;
                 return Ok(otlp_http::refuse(&refusal, otlp_http::answers_in(head)));
             }
         };

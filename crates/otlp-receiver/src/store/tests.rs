@@ -91,8 +91,7 @@ fn equal_resources_are_held_once_and_forgotten_with_their_last_user() {
     let spans = store.spans_since(0);
     assert!(Arc::ptr_eq(&spans[0].resource, &spans[1].resource));
     assert!(store.shared.bytes() > 0);
-    store.max_bytes = 0;
-    store.evict();
+    store.limit(0);
     assert_eq!(store.held().bytes, 0);
 }
 
@@ -129,8 +128,7 @@ fn points_join_the_series_of_their_attributes_and_overflow_is_counted() {
     let values = store.metrics_since(0)[0].series[0].points.clone();
     let values: Vec<_> = values.iter().map(|point| point.value.as_f64()).collect();
     assert_eq!(values, [Some(4997.0), Some(4998.0), Some(4999.0)]);
-    store.max_bytes = 0;
-    store.evict();
+    store.limit(0);
     let held = store.held();
     assert_eq!((held.bytes, held.series, held.points), (0, 0, 0));
 }
