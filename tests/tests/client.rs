@@ -44,7 +44,7 @@ async fn call_twice(layer: ClientLayer, url: String) -> StatusCode {
     other.await.unwrap().unwrap().status()
 }
 
-fn only<'a>(spans: &'a [Arc<Span>], is_it: impl Fn(&Span) -> bool) -> &'a Span {
+fn only(spans: &[Arc<Span>], is_it: impl Fn(&Span) -> bool) -> &Span {
     let found: Vec<_> = spans.iter().filter(|span| is_it(span)).collect();
     assert_eq!(found.len(), 1, "{spans:#?}");
     found[0]

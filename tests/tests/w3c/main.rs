@@ -24,8 +24,10 @@ use serde_json::json;
 use self::row::{Members, Row, SPAN, TRACE, Trace, members};
 use self::wire::{Callbacks, Lines, post, values};
 
-/// The samplers a service may have, and what they make of the sampled flag.
-const SAMPLING: [(&str, fn() -> Sampler, fn(Trace) -> bool); 3] = [
+/// A sampler that a service may have, and what it makes of the sampled flag.
+type Sampling = (&'static str, fn() -> Sampler, fn(Trace) -> bool);
+
+const SAMPLING: [Sampling; 3] = [
     ("always on", || Sampler::AlwaysOn, |_| true),
     ("always off", || Sampler::AlwaysOff, |_| false),
     (
