@@ -270,7 +270,9 @@ impl<B: Body> Body for ResponseBody<B> {
                 let bytes = frame.data_ref().map_or(0, |data| data.remaining() as u64);
                 *this.sent += bytes;
                 *this.left = this.left.map(|left| left.saturating_sub(bytes));
-                this.inner.is_end_stream().then_some(Outcome::Completed)
+                // nothing follows trailers, and a server does not ask again
+                let is_last = frame.is_trailers() || this.inner.is_end_stream();
+                is_last.then_some(Outcome::Completed)
             }
         };
         if let Some(outcome) = outcome {

@@ -294,3 +294,17 @@ async fn readiness_of_the_inner_service_passes_through() {
     assert_eq!(error, Err("not ready"));
     assert_eq!(observed.ends().len(), 0);
 }
+
+#[tokio::test]
+async fn a_server_that_stops_after_the_trailers_has_completed() {
+    let observed = Observed::new();
+    let app = layer(&observed).layer(service_fn(async |_| {
+        let trailers = Frame::<Bytes>::trailers(HeaderMap::new());
+        let frames = common::iter([Ok::<_, Infallible>(trailers)]);
+        Ok::<_, Infallible>(Response::new(StreamBody::new(frames)))
+    }));
+    let mut body = app.oneshot(get("/")).await.unwrap().into_body();
+    body.frame().await.unwrap().unwrap();
+    drop(body);
+    assert_eq!(observed.only_end().text("campanile.outcome"), "completed");
+}
