@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use campanile_recorder::{Handle, Moment};
 use campanile_semconv::{attribute as key, span, value};
-use opentelemetry::KeyValue;
-use opentelemetry::trace::SpanContext;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::{Context, KeyValue};
 use tokio::time::Instant;
 
 use crate::clock::{Units, age};
@@ -25,8 +25,8 @@ const TELL_EVERY: u32 = 10_000;
 pub(crate) struct Beginning {
     /// When the upgrade was first seen.
     pub(crate) seen: SystemTime,
-    /// The span of the upgrade request.
-    pub(crate) upgrade: SpanContext,
+    /// The context of the upgrade request, its span being a mere reference by now.
+    pub(crate) context: Context,
     /// Other spans that led here, as the client said.
     pub(crate) also: Vec<SpanContext>,
     /// The pipeline to report spans to.
@@ -48,7 +48,7 @@ pub(crate) struct Connection {
     began: Instant,
     told: u32,
     closing: Option<u32>,
-    upgrade: Mark,
+    context: Context,
     ending: Ending,
     ended: bool,
     pub(crate) round_trip: Option<u32>,
@@ -59,7 +59,7 @@ impl Connection {
     pub(crate) fn begin(sessions: &Sessions, beginning: Beginning) -> Self {
         let Beginning {
             seen,
-            upgrade,
+            context,
             also,
             recorder,
             series,
@@ -71,7 +71,7 @@ impl Connection {
         let mut all = series.common();
         all.push(KeyValue::new(key::SESSION_ID, format!("{id:032x}")));
         all.extend(attributes);
-        let mut links = vec![upgrade.clone()];
+        let mut links = vec![context.span().span_context().clone()];
         links.extend(also);
         let moment = Moment {
             name: span::WEBSOCKET_CONNECT,
@@ -88,7 +88,7 @@ impl Connection {
             began: Instant::now(),
             told: sessions.clock().now(),
             closing: None,
-            upgrade: Mark::of(&upgrade),
+            context,
             ending: Ending::default(),
             ended: false,
             round_trip: None,
@@ -99,6 +99,10 @@ impl Connection {
     /// The public id of the session.
     pub(crate) fn id(&self) -> u128 {
         self.line.signal().id
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     pub(crate) fn line(&self) -> &Line {
@@ -228,7 +232,7 @@ impl Connection {
             end: until,
             links: &[
                 self.line.signal().connect.to_span_context(),
-                self.upgrade.to_span_context(),
+                self.context.span().span_context().clone(),
             ],
             attributes,
             error: end.error,

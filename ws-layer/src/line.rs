@@ -30,6 +30,8 @@ pub(crate) enum Order {
 #[derive(Debug)]
 pub(crate) struct Signal {
     waker: AtomicWaker,
+    /// Whoever waits to write, which after a split may be another task.
+    writer: AtomicWaker,
     order: AtomicU8,
     beat: AtomicBool,
     decide: Stage,
@@ -46,6 +48,7 @@ impl Signal {
             id,
             connect,
             waker: AtomicWaker::new(),
+            writer: AtomicWaker::new(),
             order: AtomicU8::new(0),
             beat: AtomicBool::new(false),
             decide,
@@ -56,12 +59,23 @@ impl Signal {
 
     pub(crate) fn order(&self, order: Order) {
         self.order.fetch_max(order as u8, Ordering::AcqRel);
-        self.waker.wake();
+        self.wake();
+        self.writer.wake();
+    }
+
+    fn standing(&self) -> Order {
+        match self.order.load(Ordering::Acquire) {
+            0 => Order::None,
+            1 => Order::Drain,
+            2 => Order::SlowConsumer,
+            _ => Order::Cut,
+        }
     }
 
     pub(crate) fn beat(&self) {
         self.beat.store(true, Ordering::Release);
-        self.waker.wake();
+        self.wake();
+        self.writer.wake();
     }
 
     pub(crate) fn wake(&self) {
@@ -170,12 +184,13 @@ impl Line {
     /// Wakes `waker` at the next order, beat or push, and says which order stands.
     pub(crate) fn order(&self, waker: &Waker) -> Order {
         self.signal.waker.register(waker);
-        match self.signal.order.load(Ordering::Acquire) {
-            0 => Order::None,
-            1 => Order::Drain,
-            2 => Order::SlowConsumer,
-            _ => Order::Cut,
-        }
+        self.signal.standing()
+    }
+
+    /// The same for a task that waits to write.
+    pub(crate) fn order_of_writer(&self, waker: &Waker) -> Order {
+        self.signal.writer.register(waker);
+        self.signal.standing()
     }
 
     /// Whether a heartbeat is due.

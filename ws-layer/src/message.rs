@@ -93,6 +93,14 @@ pub enum Failure {
 pub trait Fault {
     /// What broke.
     fn failure(&self) -> Failure;
+
+    /// The error that a send gets which was blocked when its session had to end: at the deadline
+    /// of a drain, or because the peer is dead.
+    fn cut_off() -> Self;
+}
+
+pub(crate) fn aborted() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "session cut off")
 }
 
 impl Message for ws::Message {
@@ -145,6 +153,10 @@ impl Fault for axum::Error {
         inner
             .and_then(|error| error.downcast_ref::<ts29::Error>())
             .map_or(Failure::Reset, Fault::failure)
+    }
+
+    fn cut_off() -> Self {
+        Self::new(ts29::Error::cut_off())
     }
 }
 
@@ -224,6 +236,10 @@ macro_rules! implement {
                         Error::Utf8(_) => Failure::InvalidUtf8,
                         _ => Failure::Protocol,
                     }
+                }
+
+                fn cut_off() -> Self {
+                    Self::Io($crate::message::aborted())
                 }
             }
         };

@@ -87,10 +87,10 @@ impl<S> Observe<S> {
     /// Begins.
     pub fn start(self) -> Session<S> {
         let upgrade = self.context.span().span_context().clone();
-        let context = self.context.with_remote_span_context(upgrade.clone());
+        let context = self.context.with_remote_span_context(upgrade);
         let beginning = Beginning {
             seen: self.seen,
-            upgrade,
+            context,
             also: Vec::new(),
             recorder: self.recorder,
             series: self.sessions.series(self.endpoint, self.role),
@@ -99,7 +99,7 @@ impl<S> Observe<S> {
             pings: self.pings,
         };
         let connection = Connection::begin(&self.sessions, beginning);
-        Session::new(self.stream, connection, context, self.pings)
+        Session::new(self.stream, connection, self.pings)
     }
 }
 

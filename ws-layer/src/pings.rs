@@ -28,6 +28,8 @@ pub(crate) struct Pings {
     misses: u8,
     heard: bool,
     pinged: bool,
+    /// Intervals without a data message in either direction.
+    idle: u16,
 }
 
 /// What a pong of ours proves.
@@ -54,12 +56,23 @@ impl Pings {
         self.heard = true;
     }
 
+    /// A data message went one way or the other.
+    pub(crate) fn busy(&mut self) {
+        self.idle = 0;
+    }
+
+    /// Whole intervals without a data message.
+    pub(crate) fn idle_beats(&self) -> u32 {
+        u32::from(self.idle.saturating_sub(1))
+    }
+
     /// Judges the interval that has just ended, and begins the next.
     pub(crate) fn beat(&mut self) -> Beat {
         let silent = self.pinged && !self.heard;
         self.misses = if silent { self.misses + 1 } else { 0 };
         self.heard = false;
         self.pinged = true;
+        self.idle = self.idle.saturating_add(1);
         match self.misses {
             0 => Beat::Alive,
             1 => Beat::Missed,

@@ -30,7 +30,6 @@ use crate::{Cause, Fault, Message};
 pub struct Session<S = WebSocket> {
     inner: S,
     connection: Connection,
-    context: Context,
     pings: Option<Pings>,
     /// When the first message since the last flush was written.
     batch: Option<u32>,
@@ -40,11 +39,10 @@ pub struct Session<S = WebSocket> {
 }
 
 impl<S> Session<S> {
-    pub(crate) fn new(inner: S, connection: Connection, context: Context, pings: bool) -> Self {
+    pub(crate) fn new(inner: S, connection: Connection, pings: bool) -> Self {
         Self {
             inner,
             connection,
-            context,
             pings: pings.then(Pings::default),
             batch: None,
             unflushed: false,
@@ -57,7 +55,7 @@ impl<S> Session<S> {
     /// It is current while the handler's future is polled; a task spawned from there needs it by
     /// hand (`FutureExt::with_context` of the OpenTelemetry API).
     pub fn context(&self) -> &Context {
-        &self.context
+        self.connection.context()
     }
 
     /// The public id of this session, as on its spans: 32 hexadecimal digits.
@@ -114,6 +112,9 @@ impl<S> Session<S> {
         if !sending.kind.is_data() || self.connection.is_ended() {
             return;
         }
+        if let Some(pings) = &mut self.pings {
+            pings.busy();
+        }
         let now = *self.batch.get_or_insert_with(|| self.connection.now());
         self.connection.line().flow(|flow| {
             let entry = entry.unwrap_or_else(|| {
@@ -164,6 +165,9 @@ where
         stamp: Stamp,
     ) -> Result<(), E> {
         std::future::poll_fn(|task| self.poll_ready_unpin(task)).await?;
+        if self.connection.is_ended() {
+            return SinkExt::send(self, message).await;
+        }
         let line = self.connection.line();
         let class = line.sessions.settings().known(class);
         let at = line.sessions.clock().at(stamp.instant());
@@ -263,8 +267,10 @@ where
     type Error = E;
 
     fn poll_ready(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<(), E>> {
-        let result = ready!(self.inner.poll_ready_unpin(task));
-        Poll::Ready(self.noted(result))
+        match self.inner.poll_ready_unpin(task) {
+            Poll::Ready(result) => Poll::Ready(self.noted(result)),
+            Poll::Pending => self.blocked(task),
+        }
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: M) -> Result<(), E> {
@@ -272,7 +278,9 @@ where
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<(), E>> {
-        let result = ready!(self.inner.poll_flush_unpin(task));
+        let Poll::Ready(result) = self.inner.poll_flush_unpin(task) else {
+            return self.blocked(task);
+        };
         if result.is_ok() {
             self.unflushed = false;
             self.flushed(task);
@@ -283,8 +291,10 @@ where
     fn poll_close(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<(), E>> {
         // A close of the sink sends a close frame without a code, unless one went out before.
         self.connection.ending().sent_close(None);
-        let result = ready!(self.inner.poll_close_unpin(task));
-        Poll::Ready(self.noted(result))
+        match self.inner.poll_close_unpin(task) {
+            Poll::Ready(result) => Poll::Ready(self.noted(result)),
+            Poll::Pending => self.blocked(task),
+        }
     }
 }
 

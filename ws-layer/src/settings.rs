@@ -94,6 +94,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Vec<Limits>,
     pub(crate) decide: Stage,
     pub(crate) heartbeat: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
     pub(crate) barriers: bool,
     pub(crate) spans_per_second: u32,
     pub(crate) sampled: f64,
@@ -125,6 +126,7 @@ impl Builder {
                 limits: Vec::new(),
                 decide: Stage::Receipt,
                 heartbeat: Some(Duration::from_secs(25)),
+                idle: None,
                 barriers: true,
                 spans_per_second: 200,
                 sampled: 1.0,
@@ -160,6 +162,13 @@ impl Builder {
     /// Sends no heartbeat: a peer that vanished is found only when something is sent to it.
     pub fn without_heartbeat(mut self) -> Self {
         self.settings.heartbeat = None;
+        self
+    }
+
+    /// Closes an upgraded session with code 1001 when no data message has gone either way for this
+    /// long. Judged at heartbeats, so it is exact to one interval. Default: never.
+    pub fn idle_after(mut self, idle: Duration) -> Self {
+        self.settings.idle = Some(idle);
         self
     }
 

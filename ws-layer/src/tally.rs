@@ -8,7 +8,7 @@ use crate::Kind;
 use crate::endpoint::Series;
 
 /// How many messages gather before the instruments are told.
-const BATCH: u32 = 256;
+const BATCH: u16 = 256;
 
 /// The direction of a message, as this process sees it.
 #[derive(Clone, Copy, Debug)]
@@ -19,9 +19,9 @@ pub(crate) enum Direction {
 
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    counts: [[u32; 5]; 2],
+    counts: [[u16; 5]; 2],
     bytes: [u64; 2],
-    gathered: u32,
+    gathered: u16,
     /// Told so far, for the disconnect span.
     told: [u64; 2],
 }

@@ -33,13 +33,28 @@ async fn run(shared: Weak<Shared>) {
     let Some(hurry) = shared.upgrade().map(|shared| shared.hurry.clone()) else {
         return;
     };
+    let mut running = Running(Some(shared.clone()));
     let mut state = State::default();
     while let Some(shared) = shared.upgrade() {
         let next = state.turn(&Sessions::of(shared), Instant::now());
-        let Some(next) = next else { return };
+        let Some(next) = next else {
+            running.0 = None;
+            return;
+        };
         tokio::select! {
             () = sleep_until(next) => {}
             () = hurry.notified() => {}
+        }
+    }
+}
+
+/// Lets another ticker start when the runtime of this one is shut down.
+struct Running(Option<Weak<Shared>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.take().and_then(|shared| shared.upgrade()) {
+            Sessions::of(shared).lock().ticking = false;
         }
     }
 }

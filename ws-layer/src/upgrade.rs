@@ -142,6 +142,11 @@ impl<F> Upgrade<F> {
         response
     }
 
+    /// Selects a subprotocol by hand. It must be one that the client asked for.
+    pub fn set_selected_protocol(&mut self, protocol: HeaderValue) {
+        self.inner.set_selected_protocol(protocol);
+    }
+
     /// Limits the size of a message, in bytes. Default: 64 MiB.
     pub fn max_message_size(self, max: usize) -> Self {
         self.map(|inner| inner.max_message_size(max))
@@ -215,7 +220,7 @@ impl<F> Upgrade<F> {
         handshake.expect(Refusal::UpgradeFailed);
         let upgrade = context.span().span_context().clone();
         // The span itself has ended by then, and must not be kept alive by the socket.
-        let context = context.with_remote_span_context(upgrade.clone());
+        let context = context.with_remote_span_context(upgrade);
         let kept = context.clone();
         inner.on_upgrade(move |mut socket| {
             let served = async move {
@@ -231,7 +236,7 @@ impl<F> Upgrade<F> {
                 }
                 let beginning = Beginning {
                     seen,
-                    upgrade,
+                    context: kept,
                     also,
                     recorder,
                     series: sessions.series(handshake.endpoint(), Role::Server),
@@ -242,7 +247,7 @@ impl<F> Upgrade<F> {
                 let connection = Connection::begin(&sessions, beginning);
                 handshake.succeed();
                 drop(sessions);
-                handler(Session::new(socket, connection, kept, true)).await;
+                handler(Session::new(socket, connection, true)).await;
             };
             served.with_context(context)
         })

@@ -43,6 +43,21 @@ where
         Poll::Pending
     }
 
+    /// The socket takes nothing for now. A peer that is found dead, or an order to end, ends the
+    /// wait: else a send to a peer that does not read would outlast both.
+    pub(super) fn blocked(&mut self, task: &mut Task<'_>) -> Poll<Result<(), E>> {
+        let cut = self.connection.line().order_of_writer(task.waker()) == Order::Cut;
+        if cut {
+            self.connection.ending().order(Cause::Drain);
+        }
+        if cut || self.beat(task) {
+            self.finished = true;
+            self.connection.finished();
+            return Poll::Ready(Err(E::cut_off()));
+        }
+        Poll::Pending
+    }
+
     fn close_for(&mut self, cause: Cause, code: u16, reason: &'static str) {
         let ending = self.connection.ending();
         if !ending.is_noted() && !ending.is_ordered() {
@@ -82,12 +97,20 @@ where
             return false;
         };
         let beat = pings.beat();
+        let idle = pings.idle_beats();
         if beat != Beat::Alive {
             self.connection.line().series().timeouts.add(1);
         }
         if beat == Beat::Dead {
             self.connection.ending().order(Cause::Heartbeat);
             return true;
+        }
+        let settings = self.connection.line().sessions.settings();
+        if let (Some(after), Some(interval)) = (settings.idle, settings.heartbeat)
+            && interval * idle >= after
+        {
+            self.close_for(Cause::Idle, 1001, "idle");
+            self.flush_own(task);
         }
         self.ping(now, task);
         false
@@ -152,6 +175,9 @@ where
             return false;
         };
         pings.heard();
+        if message.kind().is_data() {
+            pings.busy();
+        }
         if message.kind() != Kind::Pong || !pings.is_ours(message.pong()) {
             return false;
         }

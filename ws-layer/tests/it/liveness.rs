@@ -96,3 +96,59 @@ async fn the_ticker_ends_with_the_last_session() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+#[tokio::test]
+async fn a_session_in_which_nothing_is_said_is_closed_as_idle() {
+    let probe = Probe::new();
+    let sessions = Sessions::builder(&probe.handle())
+        .heartbeat(Duration::from_millis(30))
+        .idle_after(Duration::from_millis(90))
+        .build();
+    let handler = |upgrade: Upgrade| async move { upgrade.on_session(echo) };
+    let server = Server::with(probe, sessions, handler).await;
+    let mut client = server.connect().await;
+    client.send(Message::text("something")).await.unwrap();
+    let close = loop {
+        match client.next().await.unwrap().unwrap() {
+            Message::Close(frame) => break frame.unwrap(),
+            _ => {}
+        }
+    };
+    assert_eq!(u16::from(close.code), 1001);
+    crate::server::finish(&mut client).await;
+    let end = server.disconnected().await;
+    assert_eq!(end.attributes["websocket.close.cause"], "idle");
+}
+
+/// A handler that sends until it cannot.
+async fn flood(mut session: campanile_ws::Session) {
+    let megabyte = Sent::binary(vec![0; 1024 * 1024]);
+    while session.send(megabyte.clone()).await.is_ok() {}
+}
+
+#[tokio::test]
+async fn a_send_to_a_peer_that_never_reads_ends_with_the_heartbeat() {
+    let probe = Probe::new();
+    let sessions = Sessions::builder(&probe.handle())
+        .heartbeat(Duration::from_millis(100))
+        .build();
+    let handler = |upgrade: Upgrade| async move { upgrade.on_session(flood) };
+    let server = Server::with(probe, sessions, handler).await;
+    let _client = server.connect().await;
+    let end = server.disconnected().await;
+    assert_eq!(end.attributes["websocket.close.cause"], "heartbeat");
+    assert_eq!(server.sessions.open(), 0);
+}
+
+#[tokio::test]
+async fn a_blocked_send_is_cut_off_at_the_deadline_of_a_drain() {
+    let server = Server::start(flood).await;
+    let _client = server.connect().await;
+    let probe = &server.probe;
+    let sent = |probe: &Probe| probe.sum(&metric::WEBSOCKET_CONNECTION_ACTIVE, &[]) == 1;
+    probe.until("the session", sent).await;
+    let drained = server.sessions.drain(Duration::from_millis(200)).await;
+    assert_eq!(drained.remaining, 1);
+    let end = server.disconnected().await;
+    assert_eq!(end.attributes["websocket.close.cause"], "drain");
+}

@@ -207,3 +207,20 @@ async fn a_stall_that_lasted_too_long_leaves_one_span() {
     );
     task.abort();
 }
+
+#[test]
+fn sessions_outlive_the_runtime_that_ticked_for_them() {
+    let probe = Probe::new();
+    let sessions = Sessions::builder(&probe.handle()).build();
+    for round in 1..=2 {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let (socket, _peer) = wire(10, 0);
+            let mut session = observe(socket, &sessions).with_pings().start();
+            session.send(Message::text("x")).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!(sum(&probe, "late"), round, "somebody still ticks");
+        });
+    }
+}

@@ -16,6 +16,10 @@ impl Fault for Broken {
     fn failure(&self) -> Failure {
         self.0
     }
+
+    fn cut_off() -> Self {
+        Self(Failure::Reset)
+    }
 }
 
 /// The socket's end that is observed.
