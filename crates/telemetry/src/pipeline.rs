@@ -17,12 +17,14 @@ mod weight;
 pub(crate) mod wire;
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use opentelemetry::Context;
 use opentelemetry_sdk::Resource;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 use tracing::subscriber::NoSubscriber;
 
@@ -66,45 +68,33 @@ impl Pipeline {
         limits: ValueLimits,
         notices: &Arc<Notices>,
     ) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .thread_name("campanile-export-blocking")
-            .on_thread_start(silence)
-            .build()?;
+        let (stop, stopped) = oneshot::channel();
+        let runtime = start_thread(stopped)?;
         let encoder = Arc::new(Encoder::new(resource, limits));
         let mut lanes = Vec::new();
-        let mut commands = Vec::new();
         let mut outlets = Vec::new();
-        let guard = runtime.enter();
-        for route in routes {
-            let lane = Arc::new(Lane::new(route.signal, route.bounds));
-            let fallback = driver::fallback(route.signal, &route.outlet);
+        for route in &routes {
+            lanes.push(Arc::new(Lane::new(route.signal, route.bounds.clone())));
             outlets.push((route.signal, route.outlet.clone()));
-            let driver = Driver::new(
-                lane.clone(),
-                route.pace,
-                encoder.clone(),
-                notices.clone(),
-                route.outlet,
-                fallback,
-            );
-            let (sender, receiver) = mpsc::unbounded_channel();
-            runtime.spawn(driver.run(receiver));
-            lanes.push(lane);
+        }
+        notices.about(lanes.clone());
+        let mut commands = Vec::new();
+        for (lane, route) in lanes.iter().zip(routes) {
+            let (sender, mut receiver) = mpsc::unbounded_channel();
+            let (lane, encoder, notices) = (lane.clone(), encoder.clone(), notices.clone());
+            runtime.spawn(async move {
+                let make = || Driver::new(&lane, &route, &encoder, &notices);
+                while !survives(make().run(&mut receiver)).await {
+                    tokio::time::sleep(RESTART).await;
+                }
+            });
             commands.push(sender);
         }
-        drop(guard);
-        notices.about(lanes.clone());
-        let handle = runtime.handle().clone();
-        let (stop, stopped) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("campanile-export".into())
-            .spawn(move || run(runtime, stopped))?;
         Ok(Self {
             lanes,
             outlets,
             commands,
-            runtime: handle,
+            runtime,
             stop: Mutex::new(Some(stop)),
         })
     }
@@ -169,13 +159,45 @@ impl Pipeline {
     }
 }
 
-fn run(runtime: Runtime, stopped: oneshot::Receiver<()>) {
-    silence();
-    runtime.block_on(async {
-        let _ = stopped.await;
-    });
-    // A name look-up that hangs on a blocking thread must not keep us.
-    runtime.shutdown_background();
+/// How long a driver that broke stays away.
+const RESTART: Duration = Duration::from_secs(1);
+
+/// Works until the end of `work`; false when it panicked.
+async fn survives(work: impl Future<Output = ()>) -> bool {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| {
+        let poll = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        match poll {
+            Ok(poll) => poll.map(|()| true),
+            Err(_) => Poll::Ready(false),
+        }
+    })
+    .await
+}
+
+/// Starts the export thread. The runtime is made on it, as it must not end anywhere else.
+fn start_thread(stopped: oneshot::Receiver<()>) -> io::Result<Handle> {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::Builder::new()
+        .name("campanile-export".into())
+        .spawn(move || {
+            silence();
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .thread_name("campanile-export-blocking")
+                .on_thread_start(silence)
+                .build();
+            match runtime {
+                Ok(runtime) => {
+                    let _ = tell.send(Ok(runtime.handle().clone()));
+                    let _ = runtime.block_on(stopped);
+                    // A name look-up that hangs on a blocking thread must not keep us.
+                    runtime.shutdown_background();
+                }
+                Err(error) => drop(tell.send(Err(error))),
+            }
+        })?;
+    told.recv().map_err(io::Error::other)?
 }
 
 /// Nothing that happens on this thread from now on is traced, logged or measured.
@@ -184,4 +206,15 @@ fn silence() {
         NoSubscriber::default(),
     )));
     std::mem::forget(Context::enter_telemetry_suppressed_scope());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_survived_and_told() {
+        assert!(survives(async {}).await);
+        assert!(!survives(async { panic!("on purpose") }).await);
+    }
 }

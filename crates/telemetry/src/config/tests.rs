@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::Telemetry;
-use crate::transport::{Compression, Destination};
+use crate::transport::{Compression, Destination, Outlet, Protocol};
 
 fn read(variables: &[(&str, &str)]) -> Config {
     let variables: HashMap<String, String> = variables
@@ -292,6 +292,7 @@ fn the_guide_names_every_variable_that_is_read_and_no_other() {
         include_str!("../config.rs"),
         include_str!("destination.rs"),
         include_str!("limits.rs"),
+        include_str!("signal.rs"),
         include_str!("resource.rs"),
     ];
     let mut read: Vec<String> = sources

@@ -4,6 +4,10 @@
 //! order, leave several at a time while all is well and one at a time while it is not, and come
 //! back when a later attempt may work. Timers run only while something waits.
 
+#[cfg(test)]
+mod tests;
+mod verdict;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +16,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet};
 
+use super::Route;
 use super::encode::Encoder;
 use super::gate::{Backoff, Gate};
 use super::lane::Lane;
@@ -96,22 +101,19 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(
-        lane: Arc<Lane>,
-        pace: Pace,
-        encoder: Arc<Encoder>,
-        notices: Arc<Notices>,
-        outlet: Outlet,
-        fallback: Option<Destination>,
+        lane: &Arc<Lane>,
+        route: &Route,
+        encoder: &Arc<Encoder>,
+        notices: &Arc<Notices>,
     ) -> Self {
-        let gate = Gate::new(pace.backoff.clone(), fastrand::Rng::new());
-        let sender = Arc::new(Sender::new(lane.signal, outlet));
+        let gate = Gate::new(route.pace.backoff.clone(), fastrand::Rng::new());
         Self {
-            lane,
-            pace,
-            encoder,
-            notices,
-            sender,
-            fallback,
+            lane: lane.clone(),
+            pace: route.pace.clone(),
+            encoder: encoder.clone(),
+            notices: notices.clone(),
+            sender: Arc::new(Sender::new(lane.signal, route.outlet.clone())),
+            fallback: fallback(lane.signal, &route.outlet),
             probing: None,
             gate,
             backlog: VecDeque::new(),
@@ -122,7 +124,7 @@ impl Driver {
     }
 
     /// Works until it is told to stop, or nobody is left who could.
-    pub(crate) async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
+    pub(crate) async fn run(mut self, commands: &mut mpsc::UnboundedReceiver<Command>) {
         let lane = self.lane.clone();
         loop {
             let now = Instant::now();
@@ -138,11 +140,15 @@ impl Driver {
                         self.flushes.push(Flush { mark: lane.mark(), deadline, done });
                     }
                     Some(Command::Stop { done }) => {
-                        self.give_up();
+                        lane.close();
+                        self.give_up(Loss::Shutdown);
                         let _ = done.send(());
                         return;
                     }
-                    None => return self.give_up(),
+                    None => {
+                        lane.close();
+                        return self.give_up(Loss::Shutdown);
+                    }
                 },
                 Some(landed) = self.flights.join_next_with_id() => match landed {
                     Ok((id, verdict)) => self.land(id, verdict),
@@ -270,137 +276,6 @@ impl Driver {
         ])
     }
 
-    /// Takes the verdict on one attempt.
-    fn land(&mut self, id: Id, verdict: Verdict) {
-        let Some(flight) = self.airborne.remove(&id) else {
-            return;
-        };
-        if let Verdict::Delivered { rejected, message } = verdict {
-            return self.delivered(&flight, rejected, message);
-        }
-        let probed = self
-            .probing
-            .as_ref()
-            .is_some_and(|probing| Arc::ptr_eq(probing, &flight.sender));
-        if probed {
-            // HTTP is no better; what gRPC said before stays the error.
-            self.probing = None;
-            self.gate.failed(flight.began, Instant::now(), None);
-            return self.take_back([flight.batch]);
-        }
-        match verdict {
-            Verdict::Delivered { .. } => {}
-            Verdict::Retry(failure) => self.retry(flight, &failure),
-            Verdict::WrongProtocol(failure) => self.wrong_protocol(flight, &failure),
-            Verdict::Refused(failure) => self.refused(&flight.batch, &failure),
-            Verdict::TooLarge(failure) => match self.halve(&flight.batch) {
-                Some(halves) => {
-                    self.reweigh(&flight.batch, &halves);
-                    self.take_back(halves);
-                }
-                None => {
-                    self.failing(&failure);
-                    self.give_up_sent(&flight.batch, Loss::TooLarge);
-                }
-            },
-        }
-    }
-
-    fn retry(&mut self, flight: Flight, failure: &Failure) {
-        // What fails together with another one often only says that it was cancelled.
-        if self
-            .gate
-            .failed(flight.began, Instant::now(), failure.after)
-        {
-            self.failing(failure);
-        } else {
-            self.lane
-                .ledger(|ledger| ledger.count_failure(failure.class));
-        }
-        self.take_back([flight.batch]);
-    }
-
-    /// The other side does not speak this protocol. While it never did, the other protocol is tried
-    /// once, and items are kept: somebody may put the endpoint right.
-    fn wrong_protocol(&mut self, flight: Flight, failure: &Failure) {
-        let failure = &failure.clone().hint(flight.sender.protocol_hint());
-        let overtaken = self.probing.is_some() || !Arc::ptr_eq(&self.sender, &flight.sender);
-        if overtaken {
-            return self.take_back([flight.batch]);
-        }
-        if self.lane.ledger(|ledger| ledger.last_success.is_some()) {
-            return self.refused(&flight.batch, failure);
-        }
-        match self.fallback.take() {
-            Some(destination) => {
-                self.failing(failure);
-                let sender = Sender::new(self.lane.signal, Outlet::otlp(destination));
-                self.probing = Some(Arc::new(sender));
-                self.take_back([flight.batch]);
-            }
-            None => self.retry(flight, failure),
-        }
-    }
-
-    fn refused(&self, batch: &Batch, failure: &Failure) {
-        self.failing(failure);
-        self.give_up_sent(batch, Loss::Refused);
-    }
-
-    fn delivered(&mut self, flight: &Flight, rejected: u64, message: Option<String>) {
-        self.gate.succeeded(flight.began, Instant::now());
-        self.fallback = None;
-        if self
-            .probing
-            .take()
-            .is_some_and(|probing| Arc::ptr_eq(&probing, &flight.sender))
-        {
-            self.notices.fell_back(&flight.sender.place());
-            self.sender = flight.sender.clone();
-        }
-        let batch = &flight.batch;
-        let recovered = self.lane.ledger(|ledger| {
-            ledger.deliver(batch.items, rejected, batch.weight());
-            let failing = ledger.failing.take();
-            if rejected > 0 {
-                let why = message.as_deref().unwrap_or("no reason given");
-                let error = format!("the collector rejected {rejected} items: {why}");
-                ledger.fail("rejected", &error);
-            }
-            failing.filter(|_| rejected == 0)
-        });
-        if rejected > 0 {
-            self.notices.failing(&self.lane);
-        } else if recovered.is_some() {
-            self.notices.recovered(&self.lane);
-        }
-    }
-
-    fn failing(&self, failure: &Failure) {
-        let place = self.sender.place();
-        let message = format!("{} ({place})", failure.message);
-        self.lane
-            .ledger(|ledger| ledger.fail(failure.class, &message));
-        self.notices.failing(&self.lane);
-    }
-
-    /// Puts batches that were sent back to where they were in the order.
-    fn take_back<const N: usize>(&mut self, batches: [Batch; N]) {
-        let items = batches.iter().map(|batch| batch.items).sum();
-        self.lane.ledger(|ledger| ledger.take_back(items));
-        for batch in batches.into_iter().rev() {
-            let at = self
-                .backlog
-                .partition_point(|other| other.first < batch.first);
-            self.backlog.insert(at, batch);
-        }
-    }
-
-    fn give_up_sent(&self, batch: &Batch, why: Loss) {
-        self.lane
-            .ledger(|ledger| ledger.drop_sent(batch.items, batch.weight(), why));
-    }
-
     /// The running number of the oldest item that has not ended.
     fn oldest(&self) -> Option<u64> {
         let waiting = self.backlog.iter().map(|batch| batch.first);
@@ -443,19 +318,24 @@ impl Driver {
             .min()
     }
 
-    /// Ends everything that has not ended, as lost by the shutdown.
-    fn give_up(&mut self) {
-        self.lane.close();
+    /// Ends everything that was taken and has not ended.
+    fn give_up(&mut self, why: Loss) {
         self.flights.abort_all();
         for flight in std::mem::take(&mut self.airborne).into_values() {
-            self.give_up_sent(&flight.batch, Loss::Shutdown);
+            self.give_up_sent(&flight.batch, why);
         }
         for batch in std::mem::take(&mut self.backlog) {
-            self.lane.ledger(|ledger| {
-                ledger.drop_queued(batch.items, batch.weight(), Loss::Shutdown);
-            });
+            self.lane
+                .ledger(|ledger| ledger.drop_queued(batch.items, batch.weight(), why));
         }
         self.flushes.clear();
+    }
+}
+
+/// A driver that breaks leaves no item without an end.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.give_up(Loss::Internal);
     }
 }
 
@@ -468,7 +348,7 @@ async fn sleep_until(at: Option<Instant>) {
 }
 
 /// Where HTTP would be found if gRPC was meant to be there.
-pub(super) fn fallback(signal: Signal, outlet: &Outlet) -> Option<Destination> {
+fn fallback(signal: Signal, outlet: &Outlet) -> Option<Destination> {
     let Outlet::Otlp(destination) = outlet else {
         return None;
     };
