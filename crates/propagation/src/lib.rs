@@ -13,6 +13,7 @@
 //! ```
 
 mod baggage;
+mod bytes;
 mod carried;
 mod extract;
 mod inject;

@@ -1,7 +1,6 @@
 //! The same rules behind OpenTelemetry's own interface, for other instrumentations.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::LazyLock;
 
 use http::HeaderValue;
@@ -11,7 +10,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{TraceContextExt, TraceState};
 
 use crate::extract::from_lines;
-use crate::inject_headers;
+use crate::{TraceStateText, inject_headers};
 use campanile_semconv::header;
 
 /// W3C trace context and baggage as a [`TextMapPropagator`].
@@ -51,9 +50,7 @@ impl TextMapPropagator for W3cPropagator {
         let mut context = context.clone();
         // the API's own type holds most lists, and is all that a foreign reader looks at
         let state = found.carried.tracestate.as_ref();
-        let state = state
-            .and_then(|state| TraceState::from_str(state.as_str()).ok())
-            .unwrap_or_default();
+        let state = state.map_or(TraceState::NONE, TraceStateText::to_api);
         if !found.carried.is_empty() {
             context = context.with_value(found.carried);
         }

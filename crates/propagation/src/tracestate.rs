@@ -4,6 +4,9 @@
 //! travels beside the OpenTelemetry API's own `TraceState`, which cannot hold every legal list.
 
 use http::HeaderValue;
+use opentelemetry::trace::TraceState;
+
+use crate::bytes::class;
 
 const MAX_MEMBERS: usize = 32;
 const MAX_KEY: usize = 256;
@@ -88,6 +91,11 @@ impl TraceStateText {
                 .filter(|_| is_own_legal)?,
         )
     }
+
+    /// As much of the list as the API's own type can hold, which is what foreign readers see.
+    pub fn to_api(&self) -> TraceState {
+        TraceState::from_key_value(self.members()).unwrap_or_default()
+    }
 }
 
 /// The members of a list, without the blanks around them, and without blank ones.
@@ -122,17 +130,17 @@ fn is_legal_member(member: &[u8]) -> bool {
         .is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     starts_well
         && key.len() <= MAX_KEY
-        && key.iter().all(|byte| is_key(*byte))
+        && key.iter().all(|byte| KEY[usize::from(*byte)])
         && (1..=MAX_VALUE).contains(&value.len())
-        && value
-            .iter()
-            .all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'='))
+        && value.iter().all(|byte| VALUE[usize::from(*byte)])
         && value.last() != Some(&b' ')
 }
 
-fn is_key(byte: u8) -> bool {
-    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@')
-}
+/// The bytes of a key.
+const KEY: [bool; 256] = class!(b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@');
+
+/// The bytes of a value: visible ASCII and blanks, but for `,` and `=`.
+const VALUE: [bool; 256] = class!(b' '..=b'+' | b'-'..=b'<' | b'>'..=b'~');
 
 /// Without the optional white space of HTTP around it.
 pub(crate) fn trim(mut text: &[u8]) -> &[u8] {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::{MAX_BYTES, MAX_MEMBERS};
+use crate::bytes::class;
 use crate::tracestate::trim;
 
 /// A member as it stands in the header.
@@ -21,70 +22,75 @@ pub(super) struct Parts<'a> {
 
 /// The members of a line; blank ones are passed over.
 pub(super) fn members(line: &[u8]) -> impl Iterator<Item = Member<'_>> {
-    let members = line
-        .split(|byte| *byte == b',')
+    listed(line).map(|member| parts(member).unwrap_or(Member::Malformed))
+}
+
+fn listed(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == b',')
         .map(trim)
-        .filter(|member| !member.is_empty());
-    members.map(|member| parts(member).unwrap_or(Member::Malformed))
+        .filter(|member| !member.is_empty())
 }
 
 fn parts(member: &[u8]) -> Option<Member<'_>> {
-    let text = std::str::from_utf8(member).ok()?;
-    let (pair, properties) = match text.split_once(';') {
-        Some((pair, properties)) => (pair, Some(properties)),
-        None => (text, None),
-    };
-    let (key, value) = pair.split_once('=')?;
-    let blank = [' ', '\t'];
-    let (key, value) = (key.trim_matches(blank), value.trim_matches(blank));
-    let is_legal = is_token(key) && is_value(value) && properties.is_none_or(are_properties);
-    is_legal.then_some(Member::Legal(
-        Parts {
-            key,
-            value,
-            properties,
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let (pair, properties) = cut(member, b';');
+    let (key, value) = cut(pair, b'=');
+    let parts = Parts {
+        key: text(trim(key))?,
+        value: text(trim(value?))?,
+        properties: match properties {
+            Some(properties) => Some(text(properties)?),
+            None => None,
         },
-        text,
-    ))
+    };
+    is_legal_member(member).then_some(Member::Legal(parts, text(member)?))
 }
 
-fn are_properties(properties: &str) -> bool {
-    let blank = [' ', '\t'];
-    properties
-        .split(';')
-        .all(|property| match property.split_once('=') {
-            Some((key, value)) => {
-                is_token(key.trim_matches(blank)) && is_value(value.trim_matches(blank))
-            }
-            None => is_token(property.trim_matches(blank)),
-        })
+fn is_legal_member(member: &[u8]) -> bool {
+    let (pair, properties) = cut(member, b';');
+    let are_legal = |properties: &[u8]| {
+        let mut properties = properties.split(|byte| *byte == b';');
+        properties.all(|property| is_pair(property).unwrap_or_else(|| is_token(trim(property))))
+    };
+    is_pair(pair) == Some(true) && properties.is_none_or(are_legal)
+}
+
+/// Whether `key=value` is legal; `None` without a `=`.
+fn is_pair(text: &[u8]) -> Option<bool> {
+    let (key, value) = cut(text, b'=');
+    let is_value = |value: &[u8]| value.iter().all(|byte| VALUE[usize::from(*byte)]);
+    value.map(|value| is_token(trim(key)) && is_value(trim(value)))
+}
+
+/// What stands before and behind the first `at`.
+fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|byte| *byte == at) {
+        Some(found) => (&text[..found], Some(&text[found + 1..])),
+        None => (text, None),
+    }
 }
 
 /// A token of RFC 9110, section 5.6.2.
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_byte)
+fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(|byte| TOKEN[usize::from(*byte)])
 }
 
-fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-fn is_value(text: &str) -> bool {
-    text.bytes().all(is_value_byte)
-}
+/// `tchar`.
+const TOKEN: [bool; 256] = class!(
+    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.'
+        | b'^'..=b'`' | b'|' | b'~'
+);
 
 /// `baggage-octet`: visible ASCII but for `"`, `,`, `;` and `\`.
-fn is_value_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\')
-}
+const VALUE: [bool; 256] = class!(b'!' | b'#'..=b'+' | b'-'..=b':' | b'<'..=b'[' | b']'..=b'~');
 
 /// Whether a line can go on as it is: every member legal, within the limits, and not blank.
 pub(super) fn is_legal(line: &[u8]) -> bool {
     let mut count = 0;
     line.len() <= MAX_BYTES
-        && members(line).all(|member| {
+        && listed(line).all(|member| {
             count += 1;
-            matches!(member, Member::Legal(..)) && count <= MAX_MEMBERS
+            is_legal_member(member) && count <= MAX_MEMBERS
         })
         && count > 0
 }
@@ -139,10 +145,10 @@ pub(super) fn decode(text: &str) -> Cow<'_, str> {
 /// Writes a member; `None` when the key is not a token.
 pub(super) fn write(key: &str, value: &str) -> Option<String> {
     let mut out = String::with_capacity(key.len() + value.len() + 1);
-    out.push_str(Some(key).filter(|key| is_token(key))?);
+    out.push_str(Some(key).filter(|key| is_token(key.as_bytes()))?);
     out.push('=');
     for byte in value.bytes() {
-        if is_value_byte(byte) && byte != b'%' {
+        if VALUE[usize::from(byte)] && byte != b'%' {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02X}");
