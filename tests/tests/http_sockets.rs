@@ -100,7 +100,9 @@ fn app() -> Router {
         .nest("/api", nested)
         .nest_service(
             "/files",
-            Router::new().route("/{name}", get(|| async { "file" })),
+            Router::new()
+                .route("/{name}", get(|| async { "file" }))
+                .route_layer(RouteLayer::new()),
         )
 }
 
