@@ -16,6 +16,9 @@ use crate::status::SignalStatus;
 /// How much longer than its deadline a blocking caller waits for the report.
 const GRACE: Duration = Duration::from_millis(250);
 
+/// Longer deadlines cannot be added to a clock everywhere, and mean the same.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// What is to be done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Goal {
@@ -33,7 +36,7 @@ pub(crate) fn begin(
     let (sender, receiver) = oneshot::channel();
     let (pipeline, meters) = (pipeline.clone(), meters.clone());
     let runtime = pipeline.runtime().clone();
-    let deadline = Instant::now() + within;
+    let deadline = Instant::now() + within.min(FOR_EVER);
     runtime.spawn(async move {
         collect(&meters, goal, deadline).await;
         pipeline.settle(deadline).await;
@@ -83,5 +86,5 @@ pub(crate) fn wait(receiver: oneshot::Receiver<Report>, within: Duration) -> Opt
             }
         })
         .ok()?;
-    report.recv_timeout(within + GRACE).ok()
+    report.recv_timeout(within.min(FOR_EVER) + GRACE).ok()
 }

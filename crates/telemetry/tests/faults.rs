@@ -452,9 +452,20 @@ async fn grpc_to_an_http_port_falls_back_and_says_so_once() {
     let report = end(&telemetry, &receiver, PATIENCE).await;
     assert!(report.is_complete(), "{report}");
     assert_eq!(spans(&receiver).len() as i64, N);
-    let text = captured.text();
+    let text = settled(&captured, "set OTEL_EXPORTER_OTLP_PROTOCOL").await;
     let told = text.matches("OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf");
     assert_eq!(told.count(), 1, "{text}");
+}
+
+/// What was said, once it contains `part`: lines are written beside the export thread.
+async fn settled(captured: &campanile_logs::Captured, part: &str) -> String {
+    let said = async {
+        while !captured.text().contains(part) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let _ = tokio::time::timeout(PATIENCE, said).await;
+    captured.text()
 }
 
 #[tokio::test]
@@ -539,7 +550,7 @@ async fn at_most_three_lines_a_minute_speak_of_failures() {
         let report = telemetry.flush(PATIENCE).await;
         assert!(report.is_complete(), "round {round}: {report}");
     }
-    let text = captured.text();
+    let text = settled(&captured, "campanile.telemetry.recovered").await;
     let spoken = text
         .lines()
         .filter(|line| line.contains("campanile.telemetry."))
@@ -597,6 +608,22 @@ async fn an_outage_under_load_loses_nothing_and_is_caught_up_with() {
     assert!(caught_up < Duration::from_secs(2) + LOADED, "{caught_up:?}");
 }
 
+/// Any deadline is a deadline, also one that no clock can show.
+#[tokio::test]
+async fn a_deadline_beyond_all_clocks_is_no_panic() {
+    let receiver = Receiver::start().await.unwrap();
+    let settings = [
+        ("CAMPANILE_TELEMETRY_MAX_AGE", "18446744073709551615"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "18446744073709551615"),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "18446744073709551615"),
+    ];
+    let telemetry = telemetry(Over::Grpc, receiver.grpc_endpoint(), &settings);
+    offer(&telemetry, 0..N);
+    assert!(telemetry.flush(Duration::MAX).await.is_complete());
+    offer(&telemetry, N..2 * N);
+    assert!(telemetry.shutdown_blocking(Duration::MAX).is_complete());
+}
+
 /// An instrument whose callback hangs does not hold a shutdown up.
 #[tokio::test]
 async fn an_instrument_that_hangs_is_left_behind() {
@@ -618,4 +645,34 @@ async fn an_instrument_that_hangs_is_left_behind() {
     drop(release);
     let traces = of(&report, Signal::Traces);
     assert_eq!(traces.offered, traces.delivered + traces.lost(), "{report}");
+}
+
+/// A backlog of collections is sent in the order it was made, so that no point is out of order.
+#[tokio::test]
+async fn collections_of_metrics_do_not_overtake_each_other() {
+    let receiver = Receiver::start().await.unwrap();
+    receiver.set_network(Network::Refuse).await.unwrap();
+    let telemetry = telemetry(Over::Http, receiver.http_endpoint(), &[]);
+    let sold = telemetry.meter("test").u64_counter("sold").build();
+    for _ in 0..10 {
+        sold.add(1, &[]);
+        let _ = telemetry.flush(Duration::from_millis(20)).await;
+    }
+    receiver.set_network(Network::Up).await.unwrap();
+    let report = telemetry.shutdown(PATIENCE).await;
+    assert!(report.is_complete(), "{report}");
+    let metrics = receiver.metrics();
+    let sold = metrics
+        .iter()
+        .find(|metric| metric.name() == "sold")
+        .unwrap();
+    let mut in_order_of_arrival = sold.series[0].points.clone();
+    in_order_of_arrival.sort_by_key(|point| point.seq);
+    let sums: Vec<_> = in_order_of_arrival
+        .iter()
+        .filter_map(|point| point.value.as_f64())
+        .collect();
+    assert!(sums.is_sorted(), "{sums:?}");
+    assert_eq!(sums.last(), Some(&10.0));
+    assert!(sums.len() >= 10, "{sums:?}");
 }

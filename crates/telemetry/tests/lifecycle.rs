@@ -16,6 +16,7 @@ const HANG: Duration = Duration::from_secs(20);
 
 struct Ended {
     status: ExitStatus,
+    stdout: String,
     stderr: String,
     took: Duration,
 }
@@ -49,7 +50,7 @@ fn run(case: &str, endpoint: &str, meet: impl FnOnce(u32)) -> Ended {
         line.clear();
     }
     // Keep reading, so that it never blocks on a full pipe.
-    std::thread::spawn(move || std::io::read_to_string(out));
+    let stdout = std::thread::spawn(move || std::io::read_to_string(out).unwrap_or_default());
     meet(child.id());
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -63,6 +64,7 @@ fn run(case: &str, endpoint: &str, meet: impl FnOnce(u32)) -> Ended {
     };
     Ended {
         status,
+        stdout: stdout.join().unwrap(),
         stderr: stderr.join().unwrap(),
         took: began.elapsed(),
     }
@@ -214,6 +216,55 @@ async fn a_disabled_sdk_exports_nothing_and_keeps_its_lines() {
     );
     assert!(receiver.spans().is_empty() && receiver.logs().is_empty());
     assert!(receiver.metrics().is_empty());
+}
+
+#[tokio::test]
+async fn the_console_exporter_writes_for_people() {
+    let ended = child("console", "http://127.0.0.1:9", |_| {}).await;
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let lines = |start: &str| {
+        ended
+            .stdout
+            .lines()
+            .filter(|line| line.starts_with(start))
+            .count()
+    };
+    assert_eq!(lines("span \"work\" "), 50, "{}", ended.stdout);
+    assert_eq!(lines("log INFO \"worked\" trace="), 50, "{}", ended.stdout);
+    assert!(ended.stdout.contains("metric worked "), "{}", ended.stdout);
+}
+
+/// Nobody reads what the service says on standard error: a shutdown still ends on time.
+#[tokio::test]
+async fn a_reader_that_stopped_reading_does_not_hold_the_export_up() {
+    let receiver = Receiver::start().await.unwrap();
+    receiver.set_network(Network::Refuse).await.unwrap();
+    let endpoint = receiver.grpc_endpoint().to_owned();
+    let status = tokio::task::spawn_blocking(move || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "in_a_child", "--nocapture", "--include-ignored"])
+            .env("CAMPANILE_TEST_CASE", "full_pipe")
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+            .stdout(Stdio::null())
+            .stderr(writer)
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if began.elapsed() > HANG {
+                child.kill().unwrap();
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        drop(reader);
+        status
+    });
+    assert_eq!(status.await.unwrap().expect("it hangs").code(), Some(0));
 }
 
 /// An application that lets every `trace` event through and is idle feeds nothing back.
@@ -371,6 +422,32 @@ mod cases {
                     .unwrap();
                 work(&telemetry, 50);
                 assert!(telemetry.shutdown_blocking(DEADLINE).signals.is_empty());
+            }
+            "full_pipe" => {
+                let telemetry = install();
+                // Fill the pipe from a thread that then hangs, as nobody reads.
+                std::thread::spawn(|| {
+                    loop {
+                        eprintln!("{}", "x".repeat(4096));
+                    }
+                });
+                std::thread::sleep(Duration::from_millis(200));
+                let tracer = telemetry.tracer("child");
+                for _ in 0..50 {
+                    tracer.in_span("work", |_| {});
+                }
+                let report = telemetry.shutdown_blocking(Duration::from_millis(300));
+                end(if report.is_complete() { 1 } else { 0 });
+            }
+            "console" => {
+                let telemetry = Telemetry::from_env("child")
+                    .setting("OTEL_TRACES_EXPORTER", "console")
+                    .setting("OTEL_METRICS_EXPORTER", "console")
+                    .setting("OTEL_LOGS_EXPORTER", "console")
+                    .install()
+                    .unwrap();
+                work(&telemetry, 50);
+                assert!(telemetry.shutdown_blocking(DEADLINE).is_complete());
             }
             "feedback" => {
                 let runtime = Builder::new_multi_thread().enable_all().build().unwrap();

@@ -93,10 +93,11 @@ pub(super) fn signal_config(variables: &Variables<'_>, signal: Signal) -> Signal
             max_age: variables
                 .millis("CAMPANILE_TELEMETRY_MAX_AGE")
                 .unwrap_or(Duration::from_secs(60)),
-            concurrency: match signal {
-                // Points of a series must not overtake each other.
-                Signal::Metrics => 1,
-                _ => concurrency.unwrap_or(16).max(1),
+            concurrency: concurrency.unwrap_or(16).max(1),
+            // Points of a series must not overtake each other.
+            stagger: match signal {
+                Signal::Metrics => Duration::from_secs(1),
+                _ => Duration::ZERO,
             },
             max_request: variables
                 .number("CAMPANILE_TELEMETRY_MAX_REQUEST")

@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::Signal;
 use crate::builder::Environment;
 
+/// Longer times cannot be added to a clock everywhere, and mean the same.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// The environment over the defaults that were given in code.
 pub(crate) struct Variables<'a> {
     environment: &'a Environment,
@@ -89,7 +92,8 @@ impl<'a> Variables<'a> {
 
     /// A time in milliseconds.
     pub(crate) fn millis(&self, name: &str) -> Option<Duration> {
-        self.number(name).map(Duration::from_millis)
+        let time: Duration = self.number(name).map(Duration::from_millis)?;
+        Some(time.min(FOR_EVER))
     }
 
     /// A boolean: only `true` is true (specification, "Boolean").

@@ -35,6 +35,8 @@ pub(crate) struct Pace {
     pub(crate) max_age: Duration,
     /// Attempts under way at the same time.
     pub(crate) concurrency: usize,
+    /// How much later a further attempt begins while one is under way, so that it does not overtake.
+    pub(crate) stagger: Duration,
     /// Requests larger than this are cut before they are sent.
     pub(crate) max_request: usize,
     pub(crate) backoff: Backoff,
@@ -96,6 +98,7 @@ pub(crate) struct Driver {
     backlog: VecDeque<Batch>,
     flights: JoinSet<Verdict>,
     airborne: HashMap<Id, Flight>,
+    last_launch: Option<Instant>,
     flushes: Vec<Flush>,
 }
 
@@ -119,6 +122,7 @@ impl Driver {
             backlog: VecDeque::new(),
             flights: JoinSet::new(),
             airborne: HashMap::new(),
+            last_launch: None,
             flushes: Vec::new(),
         }
     }
@@ -223,7 +227,10 @@ impl Driver {
         } else {
             1
         };
-        while self.airborne.len() < limit && self.gate.opens(now).is_none() {
+        while self.airborne.len() < limit
+            && self.gate.opens(now).is_none()
+            && self.staggered(now).is_none()
+        {
             let Some(batch) = self.backlog.pop_front() else {
                 return;
             };
@@ -248,7 +255,14 @@ impl Driver {
                 sender,
             };
             self.airborne.insert(task.id(), flight);
+            self.last_launch = Some(now);
         }
+    }
+
+    /// When the next attempt may begin, if it has to keep its distance from the last one.
+    fn staggered(&self, now: Instant) -> Option<Instant> {
+        let next = self.last_launch? + self.pace.stagger;
+        (next > now && !self.airborne.is_empty()).then_some(next)
     }
 
     fn reweigh(&self, whole: &Batch, halves: &[Batch; 2]) {
@@ -311,8 +325,9 @@ impl Driver {
             .front()
             .map(|batch| batch.born + self.pace.max_age);
         let opening = self.gate.opens(now).filter(|_| !self.backlog.is_empty());
+        let distance = self.staggered(now).filter(|_| !self.backlog.is_empty());
         let flush = self.flushes.iter().map(|flush| flush.deadline).min();
-        [harvest, expiry, opening, flush]
+        [harvest, expiry, opening, distance, flush]
             .into_iter()
             .flatten()
             .min()

@@ -93,13 +93,14 @@ impl Notices {
             .collect();
         let failing = lane.ledger(|ledger| ledger.failing.clone());
         let error = failing.map(|failing| failing.error).unwrap_or_default();
-        self.say(|| {
+        let (signal, waiting) = (lane.signal.as_str(), waiting.join(", "));
+        self.say_aside(move || {
             tracing::warn!(
                 target: "campanile",
                 event = event::CAMPANILE_TELEMETRY_FAILING,
-                signal = lane.signal.as_str(),
+                signal,
                 error,
-                waiting = waiting.join(", "),
+                waiting,
                 lost,
                 "telemetry export is failing"
             );
@@ -118,11 +119,12 @@ impl Notices {
         }
         let lost = self.lost() - state.lost_before;
         drop(state);
-        self.say(|| {
+        let signal = lane.signal.as_str();
+        self.say_aside(move || {
             tracing::info!(
                 target: "campanile",
                 event = event::CAMPANILE_TELEMETRY_RECOVERED,
-                signal = lane.signal.as_str(),
+                signal,
                 lost,
                 "telemetry export works again"
             );
@@ -136,7 +138,8 @@ impl Notices {
         }
         // Too useful to be left out, but it counts.
         let _ = self.lock().may_speak(Instant::now());
-        self.say(|| {
+        let endpoint = endpoint.to_owned();
+        self.say_aside(move || {
             tracing::warn!(
                 target: "campanile",
                 event = event::CAMPANILE_TELEMETRY_CONFIG,
@@ -151,6 +154,13 @@ impl Notices {
             .iter()
             .map(|lane| lane.ledger(|ledger| ledger.lost() + ledger.rejected))
             .sum()
+    }
+
+    /// Says a line from beside the export thread: a reader of standard error that stopped reading
+    /// holds up neither an export nor a shutdown.
+    fn say_aside(&self, line: impl FnOnce() + Send + 'static) {
+        let voice = self.voice.clone();
+        tokio::task::spawn_blocking(move || tracing::dispatcher::with_default(&voice, line));
     }
 
     /// Says a line on standard error only.

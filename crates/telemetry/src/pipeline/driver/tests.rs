@@ -22,6 +22,7 @@ fn driver(lane: &Arc<Lane>) -> Driver {
             delay: Duration::ZERO,
             max_age: Duration::from_secs(60),
             concurrency: 4,
+            stagger: Duration::ZERO,
             max_request: 1 << 20,
             backoff: Backoff::default(),
         },
