@@ -71,7 +71,8 @@ async fn an_undeclared_name_is_found() {
         .u64_counter("campanile.made.up")
         .build()
         .add(1, &[]);
-    telemetry.shutdown(Duration::from_secs(10)).await;
+    let report = telemetry.shutdown(Duration::from_secs(10)).await;
+    assert!(report.is_complete(), "{report:?}");
     let found: Vec<_> = contract()
         .check(&receiver.seen())
         .into_iter()

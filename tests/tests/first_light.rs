@@ -42,7 +42,7 @@ async fn a_request_and_a_socket_are_seen_in_every_signal() {
     let server = Server::start(
         &vc_server(),
         &[],
-        &[("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)],
     );
     let url = server.url("chat").await;
     let Some(seen) = chat(&url).await else { return };

@@ -166,7 +166,8 @@ impl Served {
     async fn seen_with_span(&self, row: &str) -> Seen {
         let search = async {
             loop {
-                self.telemetry.flush(HANG).await;
+                let report = self.telemetry.flush(HANG).await;
+                assert!(report.is_complete(), "{row}: {report:?}");
                 if !self.receiver.spans().is_empty() {
                     return self.receiver.seen();
                 }
@@ -217,13 +218,16 @@ fn owned(expected: Expected) -> (String, String, String, String, String, String)
     (a.into(), b.into(), c.into(), d.into(), e.into(), f.into())
 }
 
+/// Its name, the bytes to send, when enough was read, and what must come out.
+type Row = (&'static str, String, fn(&str) -> bool, Expected);
+
 const GONE: fn(&str) -> bool = |_| true;
 const TO_THE_END: fn(&str) -> bool = |_| false;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_ending_on_http_1() {
     let close = "host: h\r\nconnection: close\r\n\r\n";
-    let rows: &[(&str, String, fn(&str) -> bool, Expected)] = &[
+    let rows: &[Row] = &[
         (
             "plain",
             format!("GET /ok HTTP/1.1\r\n{close}"),
@@ -536,7 +540,8 @@ async fn a_hundred_thousand_invented_requests_add_no_series() {
             .unwrap();
         response.into_body().collect().await.unwrap();
     }
-    telemetry.shutdown(HANG).await;
+    let report = telemetry.shutdown(HANG).await;
+    assert!(report.is_complete(), "{report:?}");
     let seen = receiver.seen();
     assert_eq!(
         seen.metric("http.server.request.duration").count(),
