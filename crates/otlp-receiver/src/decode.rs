@@ -1,24 +1,26 @@
 //! From the bytes of an export request to the model.
 //!
-//! Both encodings end in the protocol's generated types, and one conversion judges those: ids of a wrong length refuse
+//! Both encodings end in the protocol's messages, and one conversion judges those: ids of a wrong length refuse
 //! the whole request, an item that no reader could use (a span without ids, a histogram whose buckets do not fit its
 //! bounds) is left out and reported as the protocol's partial success.
 
 mod common;
 #[cfg(feature = "json")]
 mod json;
+mod keys;
 mod logs;
 mod metrics;
 mod traces;
 
+pub(crate) use self::keys::Keys;
+
 use std::fmt;
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use bytes::Bytes;
 use prost::Message;
 
 use crate::model::Signal;
+use crate::proto::{logs as proto_logs, metrics as proto_metrics, trace as proto_trace};
 use crate::shared::Items;
 
 /// What a request brought.
@@ -61,26 +63,35 @@ impl DecodeError {
 }
 
 /// Reads the protobuf encoding.
-pub(crate) fn protobuf(signal: Signal, bytes: &[u8]) -> Result<Decoded, DecodeError> {
+pub(crate) fn protobuf(
+    signal: Signal,
+    bytes: Bytes,
+    keys: &mut Keys,
+) -> Result<Decoded, DecodeError> {
     let malformed = |error: prost::DecodeError| DecodeError(format!("malformed protobuf: {error}"));
     match signal {
         Signal::Traces => {
-            traces::convert(ExportTraceServiceRequest::decode(bytes).map_err(malformed)?)
+            let request = proto_trace::Request::decode(bytes).map_err(malformed)?;
+            traces::convert(request, keys)
         }
         Signal::Metrics => {
-            metrics::convert(ExportMetricsServiceRequest::decode(bytes).map_err(malformed)?)
+            let request = proto_metrics::Request::decode(bytes).map_err(malformed)?;
+            metrics::convert(request, keys)
         }
-        Signal::Logs => logs::convert(ExportLogsServiceRequest::decode(bytes).map_err(malformed)?),
+        Signal::Logs => {
+            let request = proto_logs::Request::decode(bytes).map_err(malformed)?;
+            logs::convert(request, keys)
+        }
     }
 }
 
 /// Reads the JSON encoding.
 #[cfg(feature = "json")]
-pub(crate) fn json(signal: Signal, bytes: &[u8]) -> Result<Decoded, DecodeError> {
+pub(crate) fn json(signal: Signal, bytes: &[u8], keys: &mut Keys) -> Result<Decoded, DecodeError> {
     match signal {
-        Signal::Traces => traces::convert(json::traces(bytes)?),
-        Signal::Metrics => metrics::convert(json::metrics(bytes)?),
-        Signal::Logs => logs::convert(json::logs(bytes)?),
+        Signal::Traces => traces::convert(json::traces(bytes)?, keys),
+        Signal::Metrics => metrics::convert(json::metrics(bytes)?, keys),
+        Signal::Logs => logs::convert(json::logs(bytes)?, keys),
     }
 }
 

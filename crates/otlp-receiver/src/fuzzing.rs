@@ -3,7 +3,9 @@
 //! Each function takes any bytes and must neither panic nor use more memory than the limits allow. What can be decoded
 //! then goes everywhere where received values go: the store, the printed tree, Prometheus text, the contract check.
 
-use crate::decode::{self, Decoded};
+use bytes::Bytes;
+
+use crate::decode::{self, Decoded, Keys};
 use crate::model::Signal;
 use crate::prometheus;
 use crate::seen::Seen;
@@ -37,7 +39,8 @@ fn choose<'a, T>(from: &'a [T], bytes: &'a [u8]) -> Option<(&'a T, &'a [u8])> {
 /// Decodes protobuf; the first byte chooses the signal.
 pub fn protobuf(bytes: &[u8]) {
     if let Some((signal, bytes)) = choose(&Signal::ALL, bytes)
-        && let Ok(decoded) = decode::protobuf(*signal, bytes)
+        && let Ok(decoded) =
+            decode::protobuf(*signal, Bytes::copy_from_slice(bytes), &mut Keys::default())
     {
         digest(decoded);
     }
@@ -47,7 +50,7 @@ pub fn protobuf(bytes: &[u8]) {
 #[cfg(feature = "json")]
 pub fn json(bytes: &[u8]) {
     if let Some((signal, bytes)) = choose(&Signal::ALL, bytes)
-        && let Ok(decoded) = decode::json(*signal, bytes)
+        && let Ok(decoded) = decode::json(*signal, bytes, &mut Keys::default())
     {
         digest(decoded);
     }

@@ -18,6 +18,7 @@ pub mod fault;
 pub mod fuzzing;
 pub mod model;
 pub mod prometheus;
+mod proto;
 mod receiver;
 mod seen;
 mod server;

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
+use crate::decode::Keys;
 use crate::fault::Script;
 use crate::model::{LogRecord, Signal, Span};
 use crate::seen::Seen;
@@ -17,6 +18,7 @@ pub(crate) struct Shared {
     traffic: Mutex<Traffic>,
     newest: watch::Sender<u64>,
     script: Mutex<Script>,
+    keys: Mutex<Keys>,
     /// Counts what happened to requests and connections, so that waits can look again.
     activity: watch::Sender<u64>,
 }
@@ -54,6 +56,7 @@ impl Shared {
             traffic: Mutex::default(),
             newest: watch::Sender::new(0),
             script: Mutex::default(),
+            keys: Mutex::default(),
             activity: watch::Sender::new(0),
         }
     }
@@ -68,6 +71,10 @@ impl Shared {
 
     pub(crate) fn script(&self) -> MutexGuard<'_, Script> {
         self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the traffic counts, then wakes whoever waits for them.

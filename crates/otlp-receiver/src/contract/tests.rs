@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::decode;
+use crate::decode::{self, Keys};
 use crate::model::Signal;
 use crate::seen::tests::seen;
 
@@ -90,7 +90,7 @@ fn broken(contract: &Contract, signal: Signal, item: &str) -> Vec<Rule> {
         Signal::Logs => ["resourceLogs", "scopeLogs", "logRecords"],
     };
     let json = format!(r#"{{"{resources}":[{{"{scopes}":[{{"{items}":[{item}]}}]}}]}}"#);
-    let decoded = decode::json(signal, json.as_bytes());
+    let decoded = decode::json(signal, json.as_bytes(), &mut Keys::default());
     let decoded = decoded.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(decoded.rejected.count, 0, "{:?}", decoded.rejected);
     let violations = contract.check(&seen(vec![decoded.items]));
@@ -430,8 +430,8 @@ fn every_rule_can_be_switched_off_and_repetitions_are_counted() {
     );
     let twice = format!("{wrong},{wrong}");
     let json = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{twice}]}}]}}]}}"#);
-    let decoded =
-        decode::json(Signal::Traces, json.as_bytes()).unwrap_or_else(|error| panic!("{error}"));
+    let decoded = decode::json(Signal::Traces, json.as_bytes(), &mut Keys::default())
+        .unwrap_or_else(|error| panic!("{error}"));
     let violations = conventions().check(&seen(vec![decoded.items]));
     let text =
         r#"NameFormat: span "a": attribute "camelCase" is not of lower-case words (2 times)"#;

@@ -1,58 +1,82 @@
-//! What all three signals share: values, resources, scopes, ids.
+//! What all three signals share: text, values, resources, scopes, ids.
 
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::common::v1::any_value::Value as ProtoValue;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
-use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
+use bytes::Bytes;
 
 use super::DecodeError;
+use super::keys::Keys;
 use crate::model::{Attributes, Resource, Scope, SpanId, TraceId, Value};
+use crate::proto::common as proto;
 
-pub(super) fn value(any: Option<AnyValue>) -> Value {
-    match any.and_then(|any| any.value) {
+/// Copies text out of the request, in an allocation of its own size.
+pub(super) fn text(bytes: &Bytes) -> Result<String, DecodeError> {
+    str(bytes).map(str::to_owned)
+}
+
+fn str(bytes: &Bytes) -> Result<&str, DecodeError> {
+    std::str::from_utf8(bytes).map_err(|_| {
+        let start: String = String::from_utf8_lossy(bytes).chars().take(40).collect();
+        DecodeError::new(format!("malformed protobuf: text is not UTF-8: {start:?}"))
+    })
+}
+
+pub(super) fn value(any: Option<proto::AnyValue>, keys: &mut Keys) -> Result<Value, DecodeError> {
+    Ok(match any.and_then(|any| any.value) {
         None => Value::Empty,
-        Some(ProtoValue::StringValue(text)) => Value::String(text),
-        Some(ProtoValue::BoolValue(truth)) => Value::Bool(truth),
-        Some(ProtoValue::IntValue(number)) => Value::Int(number),
-        Some(ProtoValue::DoubleValue(number)) => Value::Double(number),
-        Some(ProtoValue::BytesValue(bytes)) => Value::Bytes(bytes),
-        Some(ProtoValue::ArrayValue(array)) => {
-            let items = array.values.into_iter();
-            Value::Array(items.map(|item| value(Some(item))).collect())
+        Some(proto::Value::String(bytes)) => Value::String(text(&bytes)?),
+        Some(proto::Value::Bool(truth)) => Value::Bool(truth),
+        Some(proto::Value::Int(number)) => Value::Int(number),
+        Some(proto::Value::Double(number)) => Value::Double(number),
+        Some(proto::Value::Bytes(bytes)) => Value::Bytes(bytes.to_vec()),
+        Some(proto::Value::Array(array)) => {
+            let items = array.values.into_iter().map(|item| value(Some(item), keys));
+            Value::Array(items.collect::<Result<_, _>>()?)
         }
-        Some(ProtoValue::KvlistValue(list)) => {
+        Some(proto::Value::Kvlist(list)) => {
             let pairs = list.values.into_iter();
-            Value::Map(pairs.map(|pair| (pair.key, value(pair.value))).collect())
+            let pairs = pairs.map(|pair| Ok((text(&pair.key)?, value(pair.value, keys)?)));
+            Value::Map(pairs.collect::<Result<_, _>>()?)
         }
-        // An index into the string table of the profiles signal, which other signals do not have.
-        Some(ProtoValue::StringValueStrindex(_)) => Value::Empty,
-    }
+    })
 }
 
-pub(super) fn attributes(pairs: Vec<KeyValue>) -> Attributes {
+pub(super) fn attributes(
+    pairs: Vec<proto::KeyValue>,
+    keys: &mut Keys,
+) -> Result<Attributes, DecodeError> {
     let pairs = pairs.into_iter();
-    pairs.map(|pair| (pair.key, value(pair.value))).collect()
+    let pairs = pairs.map(|pair| Ok((keys.get(str(&pair.key)?), value(pair.value, keys)?)));
+    let pairs: Vec<_> = pairs.collect::<Result<_, _>>()?;
+    Ok(Attributes::from_pairs(pairs))
 }
 
-pub(super) fn resource(resource: Option<ProtoResource>, schema_url: String) -> Arc<Resource> {
+pub(super) fn resource(
+    resource: Option<proto::Resource>,
+    schema_url: &Bytes,
+    keys: &mut Keys,
+) -> Result<Arc<Resource>, DecodeError> {
     let resource = resource.unwrap_or_default();
-    Arc::new(Resource {
-        attributes: attributes(resource.attributes),
+    Ok(Arc::new(Resource {
+        attributes: attributes(resource.attributes, keys)?,
         dropped_attributes_count: resource.dropped_attributes_count,
-        schema_url,
-    })
+        schema_url: text(schema_url)?,
+    }))
 }
 
-pub(super) fn scope(scope: Option<InstrumentationScope>, schema_url: String) -> Arc<Scope> {
+pub(super) fn scope(
+    scope: Option<proto::Scope>,
+    schema_url: &Bytes,
+    keys: &mut Keys,
+) -> Result<Arc<Scope>, DecodeError> {
     let scope = scope.unwrap_or_default();
-    Arc::new(Scope {
-        name: scope.name,
-        version: scope.version,
-        attributes: attributes(scope.attributes),
+    Ok(Arc::new(Scope {
+        name: text(&scope.name)?,
+        version: text(&scope.version)?,
+        attributes: attributes(scope.attributes, keys)?,
         dropped_attributes_count: scope.dropped_attributes_count,
-        schema_url,
-    })
+        schema_url: text(schema_url)?,
+    }))
 }
 
 /// Reads a trace id. Empty and all zeros mean that there is none.

@@ -1,4 +1,4 @@
-//! OTLP's JSON encoding, read by a model of our own into the protocol's generated types.
+//! OTLP's JSON encoding, read by a model of our own into the protocol's messages.
 //!
 //! It is protobuf's JSON mapping with three changes: ids are hex, enumerations are numbers, keys are lower camel case.
 //! As in that mapping, 64-bit integers may be numbers or text, doubles may be `"NaN"` or `"Infinity"`, null means
@@ -11,14 +11,12 @@ mod metrics;
 mod scalar;
 mod traces;
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use self::scalar::{Maybe, Objects};
 use super::DecodeError;
+use crate::proto::{logs as proto_logs, metrics as proto_metrics, trace as proto_trace};
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -38,22 +36,22 @@ struct Logs {
     resource_logs: Objects<logs::ResourceLogs>,
 }
 
-pub(super) fn traces(bytes: &[u8]) -> Result<ExportTraceServiceRequest, DecodeError> {
+pub(super) fn traces(bytes: &[u8]) -> Result<proto_trace::Request, DecodeError> {
     let Traces { resource_spans } = read(bytes)?;
     let resource_spans = resource_spans.convert();
-    Ok(ExportTraceServiceRequest { resource_spans })
+    Ok(proto_trace::Request { resource_spans })
 }
 
-pub(super) fn metrics(bytes: &[u8]) -> Result<ExportMetricsServiceRequest, DecodeError> {
+pub(super) fn metrics(bytes: &[u8]) -> Result<proto_metrics::Request, DecodeError> {
     let Metrics { resource_metrics } = read(bytes)?;
     let resource_metrics = resource_metrics.convert();
-    Ok(ExportMetricsServiceRequest { resource_metrics })
+    Ok(proto_metrics::Request { resource_metrics })
 }
 
-pub(super) fn logs(bytes: &[u8]) -> Result<ExportLogsServiceRequest, DecodeError> {
+pub(super) fn logs(bytes: &[u8]) -> Result<proto_logs::Request, DecodeError> {
     let Logs { resource_logs } = read(bytes)?;
     let resource_logs = resource_logs.convert();
-    Ok(ExportLogsServiceRequest { resource_logs })
+    Ok(proto_logs::Request { resource_logs })
 }
 
 fn read<T: DeserializeOwned + Default>(bytes: &[u8]) -> Result<T, DecodeError> {

@@ -3,38 +3,37 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::metrics::v1 as proto;
-use opentelemetry_proto::tonic::metrics::v1::exponential_histogram_data_point::Buckets as ProtoBuckets;
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-
-use super::common::{attributes, resource, scope, span_id, trace_id};
+use super::common::{attributes, resource, scope, span_id, text, trace_id};
+use super::keys::Keys;
 use super::{DecodeError, Decoded, Rejected};
 use crate::model::{
     Buckets, Exemplar, ExponentialHistogram, Histogram, Instrument, MetricKind, Number, Point,
     PointValue, Summary, Temporality,
 };
+use crate::proto::common::KeyValue;
+use crate::proto::metrics as proto;
+use crate::proto::metrics::Data;
 use crate::shared::Items;
 use crate::store::Sample;
 
-pub(super) fn convert(request: ExportMetricsServiceRequest) -> Result<Decoded, DecodeError> {
+pub(super) fn convert(request: proto::Request, keys: &mut Keys) -> Result<Decoded, DecodeError> {
     let (mut samples, mut rejected) = (Vec::new(), Rejected::default());
     for (r, group) in request.resource_metrics.into_iter().enumerate() {
-        let resource = resource(group.resource, group.schema_url);
+        let resource = resource(group.resource, &group.schema_url, keys)?;
         for (s, group) in group.scope_metrics.into_iter().enumerate() {
-            let scope = scope(group.scope, group.schema_url);
+            let scope = scope(group.scope, &group.schema_url, keys)?;
             for (i, metric) in group.metrics.into_iter().enumerate() {
                 let path = format!("resourceMetrics[{r}].scopeMetrics[{s}].metrics[{i}]");
                 let Some(data) = metric.data else {
                     let why = "no data of a known kind";
-                    rejected.add(0, || format!("{path} ({}): {why}", metric.name));
+                    let name = text(&metric.name)?;
+                    rejected.add(0, || format!("{path} ({name}): {why}"));
                     continue;
                 };
                 let instrument = Instrument {
-                    name: metric.name,
-                    description: metric.description,
-                    unit: metric.unit,
+                    name: text(&metric.name)?,
+                    description: text(&metric.description)?,
+                    unit: text(&metric.unit)?,
                     kind: kind(&data),
                     resource: Arc::clone(&resource),
                     scope: Arc::clone(&scope),
@@ -44,6 +43,7 @@ pub(super) fn convert(request: ExportMetricsServiceRequest) -> Result<Decoded, D
                     instrument: Arc::new(instrument),
                     samples: &mut samples,
                     rejected: &mut rejected,
+                    keys: &mut *keys,
                 };
                 points.add(data)?;
             }
@@ -84,6 +84,7 @@ struct Points<'a> {
     instrument: Arc<Instrument>,
     samples: &'a mut Vec<Sample>,
     rejected: &'a mut Rejected,
+    keys: &'a mut Keys,
 }
 
 /// What every kind of point has.
@@ -125,23 +126,24 @@ impl Points<'_> {
                 }
             };
             let exemplars = head.exemplars.into_iter().enumerate();
+            let path = self.path;
             let exemplars = exemplars.map(|(e, exemplar)| {
-                convert_exemplar(exemplar, || {
-                    format!("{}, data point {p}, exemplar {e}", self.path)
-                })
+                let path = || format!("{path}, data point {p}, exemplar {e}");
+                convert_exemplar(exemplar, path, self.keys)
             });
+            let exemplars = exemplars.collect::<Result<_, _>>()?;
             let point = Point {
                 seq: 0,
                 received: SystemTime::UNIX_EPOCH,
                 start_unix_nano: head.start,
                 time_unix_nano: head.time,
                 flags: head.flags,
-                exemplars: exemplars.collect::<Result<_, _>>()?,
+                exemplars,
                 value,
             };
             self.samples.push(Sample {
                 instrument: Arc::clone(&self.instrument),
-                attributes: attributes(head.attributes).sorted(),
+                attributes: attributes(head.attributes, self.keys)?.sorted(),
                 point,
             });
         }
@@ -151,8 +153,8 @@ impl Points<'_> {
 
 fn number(point: proto::NumberDataPoint) -> (Head, Result<PointValue, &'static str>) {
     let value = point.value.map(|value| match value {
-        proto::number_data_point::Value::AsInt(number) => Number::Int(number),
-        proto::number_data_point::Value::AsDouble(number) => Number::Double(number),
+        proto::PointNumber::AsInt(number) => Number::Int(number),
+        proto::PointNumber::AsDouble(number) => Number::Double(number),
     });
     let no_value_expected = point.flags & 1 != 0;
     let head = Head {
@@ -208,7 +210,7 @@ fn exponential_point(
         flags: point.flags,
         exemplars: point.exemplars,
     };
-    let buckets = |buckets: Option<ProtoBuckets>| {
+    let buckets = |buckets: Option<proto::Buckets>| {
         let buckets = buckets.unwrap_or_default();
         Buckets {
             offset: buckets.offset,
@@ -249,15 +251,16 @@ fn summary_point(point: proto::SummaryDataPoint) -> (Head, Result<PointValue, &'
 fn convert_exemplar(
     exemplar: proto::Exemplar,
     path: impl Fn() -> String,
+    keys: &mut Keys,
 ) -> Result<Exemplar, DecodeError> {
     Ok(Exemplar {
         time_unix_nano: exemplar.time_unix_nano,
         value: exemplar.value.map(|value| match value {
-            proto::exemplar::Value::AsInt(number) => Number::Int(number),
-            proto::exemplar::Value::AsDouble(number) => Number::Double(number),
+            proto::ExemplarNumber::AsInt(number) => Number::Int(number),
+            proto::ExemplarNumber::AsDouble(number) => Number::Double(number),
         }),
         trace_id: trace_id(&exemplar.trace_id, || format!("{}: traceId", path()))?,
         span_id: span_id(&exemplar.span_id, || format!("{}: spanId", path()))?,
-        filtered_attributes: attributes(exemplar.filtered_attributes),
+        filtered_attributes: attributes(exemplar.filtered_attributes, keys)?,
     })
 }

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as ProtoValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1 as metrics;
@@ -7,6 +9,10 @@ use opentelemetry_proto::tonic::trace::v1 as traces;
 
 use super::*;
 use crate::model::Value;
+
+fn read(signal: Signal, bytes: &[u8]) -> Result<Decoded, DecodeError> {
+    protobuf(signal, Bytes::copy_from_slice(bytes), &mut Keys::default())
+}
 
 fn span_request(spans: Vec<traces::Span>) -> Vec<u8> {
     let scope_spans = vec![traces::ScopeSpans {
@@ -44,7 +50,7 @@ fn attributes_keep_their_types() {
         ],
         ..span()
     }]);
-    let Items::Spans(spans) = protobuf(Signal::Traces, &bytes).unwrap().items else {
+    let Items::Spans(spans) = read(Signal::Traces, &bytes).unwrap().items else {
         panic!("expected spans");
     };
     assert_eq!(spans[0].attribute("int"), Some(&Value::Int(-1)));
@@ -62,7 +68,7 @@ fn an_id_of_wrong_length_refuses_the_request_and_is_named() {
         span_id: vec![2; 7],
         ..span()
     };
-    let error = protobuf(Signal::Traces, &span_request(vec![span(), wrong])).unwrap_err();
+    let error = read(Signal::Traces, &span_request(vec![span(), wrong])).unwrap_err();
     let expected = "resourceSpans[0].scopeSpans[0].spans[1].spanId: expected 8 bytes, got 7";
     assert_eq!(error.to_string(), expected);
 }
@@ -73,7 +79,7 @@ fn a_span_without_ids_is_left_out_and_counted() {
         trace_id: vec![0; 16],
         ..span()
     };
-    let decoded = protobuf(Signal::Traces, &span_request(vec![zero, span()])).unwrap();
+    let decoded = read(Signal::Traces, &span_request(vec![zero, span()])).unwrap();
     assert_eq!((decoded.items.len(), decoded.rejected.count), (1, 1));
     assert!(
         decoded.rejected.message.contains("spans[0]"),
@@ -121,7 +127,7 @@ fn a_histogram_whose_buckets_do_not_fit_its_bounds_is_left_out_and_counted() {
         ..Default::default()
     }];
     let bytes = ExportMetricsServiceRequest { resource_metrics }.encode_to_vec();
-    let decoded = protobuf(Signal::Metrics, &bytes).unwrap();
+    let decoded = read(Signal::Metrics, &bytes).unwrap();
     assert_eq!((decoded.items.len(), decoded.rejected.count), (2, 3));
     assert!(
         decoded.rejected.message.contains("(wait), data point 1"),
@@ -134,13 +140,10 @@ fn a_histogram_whose_buckets_do_not_fit_its_bounds_is_left_out_and_counted() {
 fn truncated_protobuf_is_an_error_at_any_length() {
     let whole = span_request(vec![span()]);
     for length in 1..whole.len() {
-        assert!(
-            protobuf(Signal::Traces, &whole[..length]).is_err(),
-            "{length}"
-        );
+        assert!(read(Signal::Traces, &whole[..length]).is_err(), "{length}");
     }
     assert!(
-        protobuf(
+        read(
             Signal::Logs,
             b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
         )

@@ -3,23 +3,22 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::trace::v1 as proto;
-
-use super::common::{attributes, resource, scope, span_id, trace_id};
+use super::common::{attributes, resource, scope, span_id, text, trace_id};
+use super::keys::Keys;
 use super::{DecodeError, Decoded, Rejected};
 use crate::model::{Event, Link, Resource, Scope, Span, SpanKind, Status, StatusCode};
+use crate::proto::trace as proto;
 use crate::shared::Items;
 
-pub(super) fn convert(request: ExportTraceServiceRequest) -> Result<Decoded, DecodeError> {
+pub(super) fn convert(request: proto::Request, keys: &mut Keys) -> Result<Decoded, DecodeError> {
     let (mut spans, mut rejected) = (Vec::new(), Rejected::default());
     for (r, group) in request.resource_spans.into_iter().enumerate() {
-        let resource = resource(group.resource, group.schema_url);
+        let resource = resource(group.resource, &group.schema_url, keys)?;
         for (s, group) in group.scope_spans.into_iter().enumerate() {
-            let scope = scope(group.scope, group.schema_url);
+            let scope = scope(group.scope, &group.schema_url, keys)?;
             for (i, span) in group.spans.into_iter().enumerate() {
                 let path = || format!("resourceSpans[{r}].scopeSpans[{s}].spans[{i}]");
-                match convert_span(span, &resource, &scope, &path)? {
+                match convert_span(span, &resource, &scope, &path, keys)? {
                     Ok(span) => spans.push(span),
                     Err(why) => rejected.add(1, || format!("{}: {why}", path())),
                 }
@@ -36,6 +35,7 @@ fn convert_span(
     resource: &Arc<Resource>,
     scope: &Arc<Scope>,
     path: &impl Fn() -> String,
+    keys: &mut Keys,
 ) -> Result<Result<Span, &'static str>, DecodeError> {
     let trace_id = trace_id(&span.trace_id, || format!("{}.traceId", path()))?;
     let id = span_id(&span.span_id, || format!("{}.spanId", path()))?;
@@ -44,7 +44,14 @@ fn convert_span(
         return Ok(Err("a span needs a trace id and a span id other than zero"));
     };
     let links = span.links.into_iter().enumerate();
-    let links = links.map(|(l, link)| convert_link(link, || format!("{}.links[{l}]", path())));
+    let links =
+        links.map(|(l, link)| convert_link(link, || format!("{}.links[{l}]", path()), keys));
+    let links = links.collect::<Result<_, _>>()?;
+    let events = span
+        .events
+        .into_iter()
+        .map(|event| convert_event(event, keys));
+    let events = events.collect::<Result<_, _>>()?;
     let status = span.status.unwrap_or_default();
     Ok(Ok(Span {
         seq: 0,
@@ -52,43 +59,47 @@ fn convert_span(
         trace_id,
         span_id: id,
         parent_span_id: parent,
-        trace_state: span.trace_state,
+        trace_state: text(&span.trace_state)?,
         flags: span.flags,
-        name: span.name,
+        name: text(&span.name)?,
         kind: kind(span.kind),
         start_unix_nano: span.start_time_unix_nano,
         end_unix_nano: span.end_time_unix_nano,
-        attributes: attributes(span.attributes),
+        attributes: attributes(span.attributes, keys)?,
         dropped_attributes_count: span.dropped_attributes_count,
-        events: span.events.into_iter().map(convert_event).collect(),
+        events,
         dropped_events_count: span.dropped_events_count,
-        links: links.collect::<Result<_, _>>()?,
+        links,
         dropped_links_count: span.dropped_links_count,
         status: Status {
             code: status_code(status.code),
-            message: status.message,
+            message: text(&status.message)?,
         },
         resource: Arc::clone(resource),
         scope: Arc::clone(scope),
     }))
 }
 
-fn convert_event(event: proto::span::Event) -> Event {
-    Event {
-        name: event.name,
+fn convert_event(event: proto::Event, keys: &mut Keys) -> Result<Event, DecodeError> {
+    Ok(Event {
+        name: text(&event.name)?,
         time_unix_nano: event.time_unix_nano,
-        attributes: attributes(event.attributes),
+        attributes: attributes(event.attributes, keys)?,
         dropped_attributes_count: event.dropped_attributes_count,
-    }
+    })
 }
 
-fn convert_link(link: proto::span::Link, path: impl Fn() -> String) -> Result<Link, DecodeError> {
+fn convert_link(
+    link: proto::Link,
+    path: impl Fn() -> String,
+    keys: &mut Keys,
+) -> Result<Link, DecodeError> {
     Ok(Link {
         trace_id: trace_id(&link.trace_id, || format!("{}.traceId", path()))?.unwrap_or_default(),
         span_id: span_id(&link.span_id, || format!("{}.spanId", path()))?.unwrap_or_default(),
-        trace_state: link.trace_state,
+        trace_state: text(&link.trace_state)?,
         flags: link.flags,
-        attributes: attributes(link.attributes),
+        attributes: attributes(link.attributes, keys)?,
         dropped_attributes_count: link.dropped_attributes_count,
     })
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use super::allocated;
 use super::id::write_hex;
@@ -87,18 +88,15 @@ impl Value {
                 allocated(items.capacity() * size_of::<Value>())
                     + items.iter().map(Value::heap_bytes).sum::<usize>()
             }
-            Self::Map(pairs) => pairs_heap_bytes(pairs, pairs.capacity()),
+            Self::Map(pairs) => {
+                let inner = pairs
+                    .iter()
+                    .map(|(key, value)| allocated(key.capacity()) + value.heap_bytes());
+                allocated(pairs.capacity() * size_of::<(String, Value)>()) + inner.sum::<usize>()
+            }
             Self::Empty | Self::Bool(_) | Self::Int(_) | Self::Double(_) => 0,
         }
     }
-}
-
-fn pairs_heap_bytes(pairs: &[(String, Value)], capacity: usize) -> usize {
-    let inner: usize = pairs
-        .iter()
-        .map(|(key, value)| allocated(key.capacity()) + value.heap_bytes())
-        .sum();
-    allocated(capacity * size_of::<(String, Value)>()) + inner
 }
 
 /// Makes all NaN one value and both zeros one value, so that equality and hash agree.
@@ -246,7 +244,7 @@ impl<const N: usize> From<[&str; N]> for Value {
 
 /// Attributes in the order sent.
 #[derive(Clone, Debug, Default, Eq, Hash, PartialEq)]
-pub struct Attributes(Vec<(String, Value)>);
+pub struct Attributes(Vec<(Arc<str>, Value)>);
 
 impl Attributes {
     /// Returns the value of `key`; the first one, should a sender repeat it.
@@ -263,7 +261,7 @@ impl Attributes {
 
     /// Walks keys and values in the order sent.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
+        self.0.iter().map(|(key, value)| (&**key, value))
     }
 
     /// Counts them.
@@ -284,11 +282,21 @@ impl Attributes {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        pairs_heap_bytes(&self.0, self.0.capacity())
+        let inner = self.0.iter().map(|(key, value)| {
+            // A key that others share is held, and paid for, once.
+            let shared = Arc::strong_count(key) > 1;
+            let key = if shared { 0 } else { allocated(key.len() + 16) };
+            key + value.heap_bytes()
+        });
+        allocated(self.0.capacity() * size_of::<(Arc<str>, Value)>()) + inner.sum::<usize>()
+    }
+
+    pub(crate) fn from_pairs(pairs: Vec<(Arc<str>, Value)>) -> Self {
+        Self(pairs)
     }
 }
 
-impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Attributes {
+impl<K: Into<Arc<str>>, V: Into<Value>> FromIterator<(K, V)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let pairs = pairs.into_iter();
         Self(
@@ -299,15 +307,15 @@ impl<K: Into<String>, V: Into<Value>> FromIterator<(K, V)> for Attributes {
     }
 }
 
-impl<K: Into<String>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Attributes {
+impl<K: Into<Arc<str>>, V: Into<Value>, const N: usize> From<[(K, V); N]> for Attributes {
     fn from(pairs: [(K, V); N]) -> Self {
         pairs.into_iter().collect()
     }
 }
 
 impl<'a> IntoIterator for &'a Attributes {
-    type Item = &'a (String, Value);
-    type IntoIter = std::slice::Iter<'a, (String, Value)>;
+    type Item = &'a (Arc<str>, Value);
+    type IntoIter = std::slice::Iter<'a, (Arc<str>, Value)>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter()

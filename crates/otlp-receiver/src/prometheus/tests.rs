@@ -1,5 +1,5 @@
 use super::*;
-use crate::decode;
+use crate::decode::{self, Keys};
 use crate::model::Signal;
 use crate::shared::{Items, Shared};
 use crate::stats::Transport;
@@ -104,7 +104,7 @@ fn every_kind_is_written_and_delta_is_left_out() {
         {"name":"steps","sum":{"aggregationTemporality":1,"isMonotonic":true,"dataPoints":[{"asInt":"3"}]}}
       ]}]}]}"#;
     let shared = Shared::new(1 << 20, 10);
-    let items: Items = match decode::json(Signal::Metrics, json.as_bytes()) {
+    let items: Items = match decode::json(Signal::Metrics, json.as_bytes(), &mut Keys::default()) {
         Ok(decoded) => decoded.items,
         Err(error) => panic!("{error}"),
     };

@@ -135,7 +135,7 @@ impl Exchanges {
             _ => None,
         };
         let result = match self.read(form, body, gate).await.and_then(unpack) {
-            Ok(bytes) => self.commit(form, &bytes, fault).await?,
+            Ok(bytes) => self.commit(form, bytes, fault).await?,
             Err(refusal) => Err(refusal),
         };
         match &result {
@@ -165,7 +165,7 @@ impl Exchanges {
     async fn commit(
         &self,
         form: Form,
-        bytes: &[u8],
+        bytes: Bytes,
         fault: Kind,
     ) -> Result<Result<Rejected, Refusal>, Reset> {
         match &fault {
@@ -189,7 +189,7 @@ impl Exchanges {
             Kind::Delay(delay) => tokio::time::sleep(*delay).await,
             _ => {}
         }
-        let mut rejected = match decode(form, bytes) {
+        let mut rejected = match self.decode(form, bytes) {
             Ok(Decoded { items, rejected }) => {
                 self.context.shared.accept(form.transport, items);
                 rejected
@@ -209,13 +209,14 @@ impl Exchanges {
         }
         Ok(Ok(rejected))
     }
-}
 
-fn decode(form: Form, bytes: &[u8]) -> Result<Decoded, Refusal> {
-    let decoded = match form.transport {
-        #[cfg(feature = "json")]
-        Transport::HttpJson => crate::decode::json(form.signal, bytes),
-        _ => crate::decode::protobuf(form.signal, bytes),
-    };
-    decoded.map_err(|error| Refusal::malformed(error.to_string()))
+    fn decode(&self, form: Form, bytes: Bytes) -> Result<Decoded, Refusal> {
+        let mut keys = self.context.shared.keys();
+        let decoded = match form.transport {
+            #[cfg(feature = "json")]
+            Transport::HttpJson => crate::decode::json(form.signal, &bytes, &mut keys),
+            _ => crate::decode::protobuf(form.signal, bytes, &mut keys),
+        };
+        decoded.map_err(|error| Refusal::malformed(error.to_string()))
+    }
 }

@@ -1,11 +1,10 @@
 //! Values, resources and scopes.
 
-use opentelemetry_proto::tonic::common::v1 as proto;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use opentelemetry_proto::tonic::resource::v1 as proto_resource;
 use serde::Deserialize;
 
 use super::scalar::{Base64, Maybe, Num, Objects, Text};
+use crate::proto::common as proto;
+use crate::proto::common::Value;
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -58,23 +57,22 @@ pub(super) struct Scope {
 impl From<KeyValue> for proto::KeyValue {
     fn from(pair: KeyValue) -> Self {
         Self {
-            key: pair.key.0,
+            key: pair.key.0.into(),
             value: pair.value.convert(),
-            ..Self::default()
         }
     }
 }
 
 impl From<AnyValue> for proto::AnyValue {
     fn from(any: AnyValue) -> Self {
-        let string = any.string_value.map(Value::StringValue);
+        let string = any.string_value.map(|text| Value::String(text.into()));
         let value = string
-            .or_else(|| any.bool_value.map(Value::BoolValue))
-            .or_else(|| any.int_value.map(|number| Value::IntValue(number.0)))
-            .or_else(|| any.double_value.map(|number| Value::DoubleValue(number.0)))
-            .or_else(|| any.array_value.convert().map(Value::ArrayValue))
-            .or_else(|| any.kvlist_value.convert().map(Value::KvlistValue))
-            .or_else(|| any.bytes_value.map(|bytes| Value::BytesValue(bytes.0)));
+            .or_else(|| any.bool_value.map(Value::Bool))
+            .or_else(|| any.int_value.map(|number| Value::Int(number.0)))
+            .or_else(|| any.double_value.map(|number| Value::Double(number.0)))
+            .or_else(|| any.array_value.convert().map(Value::Array))
+            .or_else(|| any.kvlist_value.convert().map(Value::Kvlist))
+            .or_else(|| any.bytes_value.map(|bytes| Value::Bytes(bytes.0.into())));
         Self { value }
     }
 }
@@ -95,21 +93,20 @@ impl From<KeyValueList> for proto::KeyValueList {
     }
 }
 
-impl From<Resource> for proto_resource::Resource {
+impl From<Resource> for proto::Resource {
     fn from(resource: Resource) -> Self {
         Self {
             attributes: resource.attributes.convert(),
             dropped_attributes_count: resource.dropped_attributes_count.0,
-            ..Self::default()
         }
     }
 }
 
-impl From<Scope> for proto::InstrumentationScope {
+impl From<Scope> for proto::Scope {
     fn from(scope: Scope) -> Self {
         Self {
-            name: scope.name.0,
-            version: scope.version.0,
+            name: scope.name.0.into(),
+            version: scope.version.0.into(),
             attributes: scope.attributes.convert(),
             dropped_attributes_count: scope.dropped_attributes_count.0,
         }

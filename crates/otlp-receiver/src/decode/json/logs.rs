@@ -1,10 +1,10 @@
 //! Log records.
 
-use opentelemetry_proto::tonic::logs::v1 as proto;
 use serde::Deserialize;
 
 use super::common::{AnyValue, KeyValue, Resource, Scope};
 use super::scalar::{Enum, Hex, Maybe, Num, Objects, Text};
+use crate::proto::logs as proto;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -43,7 +43,7 @@ impl From<ResourceLogs> for proto::ResourceLogs {
         Self {
             resource: group.resource.convert(),
             scope_logs: group.scope_logs.convert(),
-            schema_url: group.schema_url.0,
+            schema_url: group.schema_url.0.into(),
         }
     }
 }
@@ -53,7 +53,7 @@ impl From<ScopeLogs> for proto::ScopeLogs {
         Self {
             scope: group.scope.convert(),
             log_records: group.log_records.convert(),
-            schema_url: group.schema_url.0,
+            schema_url: group.schema_url.0.into(),
         }
     }
 }
@@ -64,14 +64,14 @@ impl From<LogRecord> for proto::LogRecord {
             time_unix_nano: log.time_unix_nano.0,
             observed_time_unix_nano: log.observed_time_unix_nano.0,
             severity_number: log.severity_number.0,
-            severity_text: log.severity_text.0,
+            severity_text: log.severity_text.0.into(),
             body: log.body.convert(),
             attributes: log.attributes.convert(),
             dropped_attributes_count: log.dropped_attributes_count.0,
             flags: log.flags.0,
-            trace_id: log.trace_id.0,
-            span_id: log.span_id.0,
-            event_name: log.event_name.0,
+            trace_id: log.trace_id.0.into(),
+            span_id: log.span_id.0.into(),
+            event_name: log.event_name.0.into(),
         }
     }
 }

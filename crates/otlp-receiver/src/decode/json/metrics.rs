@@ -1,10 +1,10 @@
 //! Metrics.
 
-use opentelemetry_proto::tonic::metrics::v1 as proto;
 use serde::Deserialize;
 
 use super::common::{KeyValue, Resource, Scope};
 use super::scalar::{Enum, Flag, Hex, List, Maybe, Num, Objects, Text, optional};
+use crate::proto::metrics as proto;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -28,7 +28,6 @@ struct Metric {
     name: Text,
     description: Text,
     unit: Text,
-    metadata: Objects<KeyValue>,
     gauge: Maybe<Gauge>,
     sum: Maybe<Sum>,
     histogram: Maybe<Histogram>,
@@ -159,7 +158,7 @@ impl From<ResourceMetrics> for proto::ResourceMetrics {
         Self {
             resource: group.resource.convert(),
             scope_metrics: group.scope_metrics.convert(),
-            schema_url: group.schema_url.0,
+            schema_url: group.schema_url.0.into(),
         }
     }
 }
@@ -169,14 +168,14 @@ impl From<ScopeMetrics> for proto::ScopeMetrics {
         Self {
             scope: group.scope.convert(),
             metrics: group.metrics.convert(),
-            schema_url: group.schema_url.0,
+            schema_url: group.schema_url.0.into(),
         }
     }
 }
 
 impl From<Metric> for proto::Metric {
     fn from(metric: Metric) -> Self {
-        use proto::metric::Data;
+        use proto::Data;
 
         let exponential = metric.exponential_histogram;
         let data = metric.gauge.convert().map(Data::Gauge);
@@ -186,10 +185,9 @@ impl From<Metric> for proto::Metric {
             .or_else(|| exponential.convert().map(Data::ExponentialHistogram))
             .or_else(|| metric.summary.convert().map(Data::Summary));
         Self {
-            name: metric.name.0,
-            description: metric.description.0,
-            unit: metric.unit.0,
-            metadata: metric.metadata.convert(),
+            name: metric.name.0.into(),
+            description: metric.description.0.into(),
+            unit: metric.unit.0.into(),
             data,
         }
     }
@@ -239,7 +237,7 @@ impl From<Summary> for proto::Summary {
 
 impl From<NumberPoint> for proto::NumberDataPoint {
     fn from(point: NumberPoint) -> Self {
-        use proto::number_data_point::Value;
+        use proto::PointNumber as Value;
 
         let int = point.as_int.map(|number| Value::AsInt(number.0));
         let value = int.or_else(|| point.as_double.map(|number| Value::AsDouble(number.0)));
@@ -293,7 +291,7 @@ impl From<ExponentialPoint> for proto::ExponentialHistogramDataPoint {
     }
 }
 
-impl From<Buckets> for proto::exponential_histogram_data_point::Buckets {
+impl From<Buckets> for proto::Buckets {
     fn from(buckets: Buckets) -> Self {
         Self {
             offset: buckets.offset.0,
@@ -316,7 +314,7 @@ impl From<SummaryPoint> for proto::SummaryDataPoint {
     }
 }
 
-impl From<Quantile> for proto::summary_data_point::ValueAtQuantile {
+impl From<Quantile> for proto::ValueAtQuantile {
     fn from(at: Quantile) -> Self {
         Self {
             quantile: at.quantile.0,
@@ -327,15 +325,15 @@ impl From<Quantile> for proto::summary_data_point::ValueAtQuantile {
 
 impl From<Exemplar> for proto::Exemplar {
     fn from(exemplar: Exemplar) -> Self {
-        use proto::exemplar::Value;
+        use proto::ExemplarNumber as Value;
 
         let int = exemplar.as_int.map(|number| Value::AsInt(number.0));
         let value = int.or_else(|| exemplar.as_double.map(|number| Value::AsDouble(number.0)));
         Self {
             filtered_attributes: exemplar.filtered_attributes.convert(),
             time_unix_nano: exemplar.time_unix_nano.0,
-            span_id: exemplar.span_id.0,
-            trace_id: exemplar.trace_id.0,
+            span_id: exemplar.span_id.0.into(),
+            trace_id: exemplar.trace_id.0.into(),
             value,
         }
     }

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use crate::decode::{Decoded, json};
+use crate::decode::{Decoded, Keys, json};
 use crate::model::{LogRecord, Number, PointValue, Signal, Span, Value};
 use crate::shared::Items;
 use crate::store::Sample;
@@ -30,7 +30,7 @@ fn log(record: &str) -> Result<LogRecord, String> {
 }
 
 fn decode(signal: Signal, text: &str) -> Result<Decoded, String> {
-    json(signal, text.as_bytes()).map_err(|error| error.to_string())
+    json(signal, text.as_bytes(), &mut Keys::default()).map_err(|error| error.to_string())
 }
 
 fn body(value: &str) -> Result<Value, String> {

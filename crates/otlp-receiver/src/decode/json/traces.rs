@@ -1,10 +1,10 @@
 //! Spans.
 
-use opentelemetry_proto::tonic::trace::v1 as proto;
 use serde::Deserialize;
 
 use super::common::{KeyValue, Resource, Scope};
 use super::scalar::{Enum, Hex, Maybe, Num, Objects, Text};
+use crate::proto::trace as proto;
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -75,7 +75,7 @@ impl From<ResourceSpans> for proto::ResourceSpans {
         Self {
             resource: group.resource.convert(),
             scope_spans: group.scope_spans.convert(),
-            schema_url: group.schema_url.0,
+            schema_url: group.schema_url.0.into(),
         }
     }
 }
@@ -85,7 +85,7 @@ impl From<ScopeSpans> for proto::ScopeSpans {
         Self {
             scope: group.scope.convert(),
             spans: group.spans.convert(),
-            schema_url: group.schema_url.0,
+            schema_url: group.schema_url.0.into(),
         }
     }
 }
@@ -93,12 +93,12 @@ impl From<ScopeSpans> for proto::ScopeSpans {
 impl From<Span> for proto::Span {
     fn from(span: Span) -> Self {
         Self {
-            trace_id: span.trace_id.0,
-            span_id: span.span_id.0,
-            trace_state: span.trace_state.0,
-            parent_span_id: span.parent_span_id.0,
+            trace_id: span.trace_id.0.into(),
+            span_id: span.span_id.0.into(),
+            trace_state: span.trace_state.0.into(),
+            parent_span_id: span.parent_span_id.0.into(),
             flags: span.flags.0,
-            name: span.name.0,
+            name: span.name.0.into(),
             kind: span.kind.0,
             start_time_unix_nano: span.start_time_unix_nano.0,
             end_time_unix_nano: span.end_time_unix_nano.0,
@@ -113,23 +113,23 @@ impl From<Span> for proto::Span {
     }
 }
 
-impl From<Event> for proto::span::Event {
+impl From<Event> for proto::Event {
     fn from(event: Event) -> Self {
         Self {
             time_unix_nano: event.time_unix_nano.0,
-            name: event.name.0,
+            name: event.name.0.into(),
             attributes: event.attributes.convert(),
             dropped_attributes_count: event.dropped_attributes_count.0,
         }
     }
 }
 
-impl From<Link> for proto::span::Link {
+impl From<Link> for proto::Link {
     fn from(link: Link) -> Self {
         Self {
-            trace_id: link.trace_id.0,
-            span_id: link.span_id.0,
-            trace_state: link.trace_state.0,
+            trace_id: link.trace_id.0.into(),
+            span_id: link.span_id.0.into(),
+            trace_state: link.trace_state.0.into(),
             attributes: link.attributes.convert(),
             dropped_attributes_count: link.dropped_attributes_count.0,
             flags: link.flags.0,
@@ -140,7 +140,7 @@ impl From<Link> for proto::span::Link {
 impl From<Status> for proto::Status {
     fn from(status: Status) -> Self {
         Self {
-            message: status.message.0,
+            message: status.message.0.into(),
             code: status.code.0,
         }
     }
