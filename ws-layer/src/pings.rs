@@ -17,6 +17,7 @@ struct Outstanding {
     sent: u32,
     /// The position in the flow that it stands behind.
     covers: u32,
+    heartbeat: bool,
 }
 
 /// The state of one connection's pings.
@@ -37,6 +38,8 @@ pub(crate) struct Pings {
 pub(crate) struct Answer {
     pub(crate) round_trip: u32,
     pub(crate) covers: u32,
+    /// Whether the ping was a heartbeat: one behind data measures the data's way, too.
+    pub(crate) heartbeat: bool,
 }
 
 /// What a heartbeat found.
@@ -86,7 +89,7 @@ impl Pings {
     }
 
     /// Makes the next ping. One that is still outstanding is given up.
-    pub(crate) fn next(&mut self, now: u32, covers: u32) -> Payload {
+    pub(crate) fn next(&mut self, now: u32, covers: u32, heartbeat: bool) -> Payload {
         self.number = self.number.wrapping_add(1).max(1);
         self.last = now;
         let nonce = fastrand::u32(..);
@@ -94,6 +97,7 @@ impl Pings {
             nonce,
             sent: now,
             covers,
+            heartbeat,
         });
         let mut payload = [MARK; 9];
         payload[1..5].copy_from_slice(&self.number.to_be_bytes());
@@ -107,6 +111,7 @@ impl Pings {
             nonce,
             sent,
             covers,
+            heartbeat,
         } = self.outstanding?;
         let [MARK, rest @ ..] = pong else { return None };
         let (number, cookie) = rest.split_first_chunk::<4>()?;
@@ -117,6 +122,7 @@ impl Pings {
         Some(Answer {
             round_trip: age(now, sent),
             covers,
+            heartbeat,
         })
     }
 
@@ -139,13 +145,14 @@ mod tests {
     #[test]
     fn only_the_exact_answer_counts() {
         let mut pings = Pings::default();
-        let first = pings.next(10, 3);
+        let first = pings.next(10, 3, true);
         assert_eq!(pings.answer(b"", 20), None);
         assert_eq!(pings.answer(&[MARK; 9], 20), None);
         assert!(!pings.may_send(1_000_000, 1));
         let answer = Answer {
             round_trip: 10,
             covers: 3,
+            heartbeat: true,
         };
         assert_eq!(pings.answer(&first, 20), Some(answer));
         assert_eq!(pings.answer(&first, 20), None, "no answer counts twice");
@@ -156,7 +163,7 @@ mod tests {
     fn the_next_ping_keeps_its_distance() {
         let mut pings = Pings::default();
         assert!(pings.may_send(0, 100));
-        let ping = pings.next(0, 0);
+        let ping = pings.next(0, 0, false);
         pings.answer(&ping, 1);
         assert!(!pings.may_send(99, 100));
         assert!(pings.may_send(100, 100));

@@ -112,7 +112,7 @@ where
             self.close_for(Cause::Idle, 1001, "idle");
             self.flush_own(task);
         }
-        self.ping(now, task);
+        self.ping(now, true, task);
         false
     }
 
@@ -128,13 +128,13 @@ where
         if wanted {
             let now = self.connection.now();
             if pings.may_send(now, Units::of(settings.tick())) {
-                self.ping(now, task);
+                self.ping(now, false, task);
             }
         }
     }
 
     /// Queues a ping behind whatever was written so far.
-    fn ping(&mut self, now: u32, task: &mut Task<'_>) {
+    fn ping(&mut self, now: u32, heartbeat: bool, task: &mut Task<'_>) {
         if self.connection.ending().is_noted() || self.connection.ending().is_ordered() {
             return;
         }
@@ -144,7 +144,7 @@ where
         let line = self.connection.line();
         let covers = line.flow_if(|flow| flow.written_to()).unwrap_or_default();
         let Some(pings) = &mut self.pings else { return };
-        let payload = pings.next(now, covers);
+        let payload = pings.next(now, covers, heartbeat);
         self.unflushed |= self.start(M::ping(&payload), None).is_ok();
     }
 
@@ -183,10 +183,15 @@ where
         }
         let now = self.connection.now();
         if let Some(answer) = pings.answer(message.pong(), now) {
-            self.connection.round_trip = Some(answer.round_trip);
+            if answer.heartbeat {
+                self.connection.round_trip = Some(answer.round_trip);
+            }
             let line = self.connection.line();
             let (limits, series) = (&line.sessions.settings().limits, line.series());
-            series.heartbeat.record(Units::seconds(answer.round_trip));
+            if answer.heartbeat {
+                let seconds = Units::seconds(answer.round_trip);
+                series.heartbeat.record(seconds);
+            }
             line.flow_if(|flow| flow.receipt(answer.covers, now, limits, series));
         }
         true

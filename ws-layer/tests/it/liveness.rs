@@ -109,9 +109,8 @@ async fn a_session_in_which_nothing_is_said_is_closed_as_idle() {
     let mut client = server.connect().await;
     client.send(Message::text("something")).await.unwrap();
     let close = loop {
-        match client.next().await.unwrap().unwrap() {
-            Message::Close(frame) => break frame.unwrap(),
-            _ => {}
+        if let Message::Close(frame) = client.next().await.unwrap().unwrap() {
+            break frame.unwrap();
         }
     };
     assert_eq!(u16::from(close.code), 1001);

@@ -23,7 +23,11 @@ use crate::server::{Server, echo, upgrade_span};
 
 fn provisioned(path: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let path = root.join(".provision").join(path);
+    present(root.join(".provision").join(path))
+}
+
+/// The path, if it exists; else says loudly that it does not.
+fn present(path: PathBuf) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
@@ -192,6 +196,41 @@ async fn a_browser_without_headers_names_its_span_twice_and_is_linked_once() {
         links.collect::<Vec<_>>(),
         [upgrade, "b7ad6b7169203331".to_owned()]
     );
+}
+
+#[tokio::test]
+async fn headless_chromium_speaks_the_contract_and_answers_our_pings() {
+    let Some(modules) = provisioned("node_modules/playwright-core") else {
+        return;
+    };
+    if present("/usr/bin/chromium".into()).is_none() {
+        return;
+    }
+    let probe = Probe::new();
+    let builder = Sessions::builder(&probe.handle());
+    let sessions = builder.heartbeat(Duration::from_millis(50)).build();
+    let handler = |upgrade: Upgrade| async move { upgrade.with_hello().on_session(echo) };
+    let server = Server::with(probe, sessions, handler).await;
+    let mut command = Command::new("node");
+    command
+        .arg(script("chromium.mjs"))
+        .arg(modules.parent().unwrap());
+    command.arg(server.url());
+    command.arg("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let mut peer = Peer::start(command);
+    assert_eq!(peer.line().await, "wsobs.v1 welcome κόσμε 4001");
+    let end = server.disconnected().await;
+    assert_eq!(end.attributes["websocket.close.class"], "app");
+    let connect = server.probe.moments(span::WEBSOCKET_CONNECT).remove(0);
+    assert_eq!(
+        connect.links.len(),
+        2,
+        "the upgrade, and the page's span once"
+    );
+    let beats = server
+        .probe
+        .samples(&metric::WEBSOCKET_HEARTBEAT_DURATION, &[]);
+    assert!(beats.len() >= 3, "{beats:?}");
 }
 
 /// 200 messages of 1 KiB as soon as the application says so.

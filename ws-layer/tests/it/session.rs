@@ -117,6 +117,28 @@ async fn the_halves_of_a_split_session_report_as_one() {
 }
 
 #[tokio::test]
+async fn the_halves_of_a_split_session_may_live_in_two_tasks_and_still_drain() {
+    let server = Server::start(|session| async move {
+        let (mut sink, mut stream) = session.split();
+        let writing = tokio::spawn(async move {
+            let megabyte = Sent::binary(vec![0; 1024 * 1024]);
+            while sink.send(megabyte.clone()).await.is_ok() {}
+        });
+        while let Some(Ok(_)) = stream.next().await {}
+        let _ = writing.await;
+    })
+    .await;
+    // It never reads: the writing half is stuck.
+    let client = server.connect().await;
+    let connected = |probe: &crate::probe::Probe| probe.moments(span::WEBSOCKET_CONNECT).len() == 1;
+    server.probe.until("the session", connected).await;
+    server.sessions.drain(Duration::from_millis(100)).await;
+    let end = server.disconnected().await;
+    assert_eq!(end.attributes["websocket.close.cause"], "drain");
+    drop(client);
+}
+
+#[tokio::test]
 async fn a_subprotocol_and_limits_are_negotiated_as_axum_does_it() {
     let server = Server::route(|upgrade: Upgrade| async move {
         let upgrade = upgrade
