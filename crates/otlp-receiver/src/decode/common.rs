@@ -21,7 +21,7 @@ fn str(bytes: &Bytes) -> Result<&str, DecodeError> {
     })
 }
 
-pub(super) fn value(any: Option<proto::AnyValue>, keys: &mut Keys) -> Result<Value, DecodeError> {
+pub(super) fn value(any: Option<proto::AnyValue>) -> Result<Value, DecodeError> {
     Ok(match any.and_then(|any| any.value) {
         None => Value::Empty,
         Some(proto::Value::String(bytes)) => Value::String(text(&bytes)?),
@@ -30,12 +30,12 @@ pub(super) fn value(any: Option<proto::AnyValue>, keys: &mut Keys) -> Result<Val
         Some(proto::Value::Double(number)) => Value::Double(number),
         Some(proto::Value::Bytes(bytes)) => Value::Bytes(bytes.to_vec()),
         Some(proto::Value::Array(array)) => {
-            let items = array.values.into_iter().map(|item| value(Some(item), keys));
+            let items = array.values.into_iter().map(|item| value(Some(item)));
             Value::Array(items.collect::<Result<_, _>>()?)
         }
         Some(proto::Value::Kvlist(list)) => {
             let pairs = list.values.into_iter();
-            let pairs = pairs.map(|pair| Ok((text(&pair.key)?, value(pair.value, keys)?)));
+            let pairs = pairs.map(|pair| Ok((text(&pair.key)?, value(pair.value)?)));
             Value::Map(pairs.collect::<Result<_, _>>()?)
         }
     })
@@ -46,7 +46,7 @@ pub(super) fn attributes(
     keys: &mut Keys,
 ) -> Result<Attributes, DecodeError> {
     let pairs = pairs.into_iter();
-    let pairs = pairs.map(|pair| Ok((keys.get(str(&pair.key)?), value(pair.value, keys)?)));
+    let pairs = pairs.map(|pair| Ok((keys.get(str(&pair.key)?), value(pair.value)?)));
     let pairs: Vec<_> = pairs.collect::<Result<_, _>>()?;
     Ok(Attributes::from_pairs(pairs))
 }

@@ -27,7 +27,7 @@ pub(super) fn convert(request: proto::Request, keys: &mut Keys) -> Result<Decode
                     severity_number: log.severity_number,
                     severity_text: text(&log.severity_text)?,
                     event_name: text(&log.event_name)?,
-                    body: value(log.body, keys)?,
+                    body: value(log.body)?,
                     attributes: attributes(log.attributes, keys)?,
                     dropped_attributes_count: log.dropped_attributes_count,
                     flags: log.flags,
