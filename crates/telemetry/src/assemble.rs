@@ -70,8 +70,10 @@ pub(crate) fn providers(config: &Config, pipeline: Option<&Pipeline>) -> Provide
         let reader = PeriodicReader::builder(exporter).with_interval(config.metric_interval);
         meters = meters.with_reader(reader.build());
     }
-    if config.exponential_histograms {
-        meters = meters.with_view(exponential);
+    if config.exponential_histograms || config.cardinality.is_some() {
+        let (exponential, cap) = (config.exponential_histograms, config.cardinality);
+        meters =
+            meters.with_view(move |instrument: &Instrument| view(instrument, exponential, cap));
     }
     let meters = meters.build();
     let own = own_meter(&meters);
@@ -106,19 +108,20 @@ pub(crate) fn providers(config: &Config, pipeline: Option<&Pipeline>) -> Provide
     }
 }
 
-/// A view that turns histograms without boundaries of their own into exponential ones.
-fn exponential(instrument: &Instrument) -> Option<Stream> {
-    if instrument.kind() != InstrumentKind::Histogram {
-        return None;
-    }
-    Stream::builder()
-        .with_aggregation(Aggregation::Base2ExponentialHistogram {
+/// Exponential histograms, another cap of attribute sets, or both.
+fn view(instrument: &Instrument, exponential: bool, cap: Option<usize>) -> Option<Stream> {
+    let mut stream = Stream::builder();
+    if exponential && instrument.kind() == InstrumentKind::Histogram {
+        stream = stream.with_aggregation(Aggregation::Base2ExponentialHistogram {
             max_size: 160,
             max_scale: 20,
             record_min_max: true,
-        })
-        .build()
-        .ok()
+        });
+    }
+    if let Some(cap) = cap {
+        stream = stream.with_cardinality_limit(cap);
+    }
+    stream.build().ok()
 }
 
 /// The meter of everything that we tell about ourselves.

@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) metric_interval: Duration,
     pub(crate) temporality: Temporality,
     pub(crate) exponential_histograms: bool,
+    /// Attribute sets of an instrument; the SDK's 2000 when none.
+    pub(crate) cardinality: Option<usize>,
     pub(crate) propagators: Vec<Propagator>,
     /// Directives of the log filter.
     pub(crate) filter: String,
@@ -96,6 +98,9 @@ impl Config {
                     ],
                 )
                 .unwrap_or(false),
+            cardinality: variables
+                .number("CAMPANILE_TELEMETRY_CARDINALITY")
+                .filter(|cap| *cap > 0),
             propagators: propagators(&variables),
             filter: filter(&variables),
             own_level: own_level(&variables),

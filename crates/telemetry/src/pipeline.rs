@@ -26,7 +26,7 @@ use opentelemetry::Context;
 use opentelemetry_sdk::Resource;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
-use tracing::subscriber::NoSubscriber;
+use tracing::Dispatch;
 
 pub(crate) use self::driver::Pace;
 use self::driver::{Command, Driver};
@@ -175,6 +175,9 @@ async fn survives(work: impl Future<Output = ()>) -> bool {
     .await
 }
 
+/// For name look-ups, which may hang, collections of metrics, and lines on standard error.
+const BLOCKING_THREADS: usize = 16;
+
 /// Starts the export thread. The runtime is made on it, as it must not end anywhere else.
 fn start_thread(stopped: oneshot::Receiver<()>) -> io::Result<Handle> {
     let (tell, told) = std::sync::mpsc::channel();
@@ -186,6 +189,7 @@ fn start_thread(stopped: oneshot::Receiver<()>) -> io::Result<Handle> {
                 .enable_all()
                 .thread_name("campanile-export-blocking")
                 .on_thread_start(silence)
+                .max_blocking_threads(BLOCKING_THREADS)
                 .build();
             match runtime {
                 Ok(runtime) => {
@@ -202,9 +206,8 @@ fn start_thread(stopped: oneshot::Receiver<()>) -> io::Result<Handle> {
 
 /// Nothing that happens on this thread from now on is traced, logged or measured.
 fn silence() {
-    std::mem::forget(tracing::dispatcher::set_default(&tracing::Dispatch::new(
-        NoSubscriber::default(),
-    )));
+    // The guards would undo it; there is nothing in them to free.
+    std::mem::forget(tracing::dispatcher::set_default(&Dispatch::none()));
     std::mem::forget(Context::enter_telemetry_suppressed_scope());
 }
 

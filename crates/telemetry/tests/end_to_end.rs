@@ -212,3 +212,36 @@ async fn temporality_is_as_the_environment_asks() {
         assert_eq!(sums, expected, "{preference}");
     }
 }
+
+#[tokio::test]
+async fn beyond_the_cap_attribute_sets_are_added_up_visibly() {
+    let receiver = Receiver::start().await.unwrap();
+    let aggregation = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+    let settings = [
+        ("CAMPANILE_TELEMETRY_CARDINALITY", "10"),
+        (aggregation, "base2_exponential_bucket_histogram"),
+    ];
+    let telemetry = harness::telemetry(Over::Grpc, receiver.grpc_endpoint(), &settings);
+    let sold = telemetry.meter("test").u64_counter("sold").build();
+    let took = telemetry.meter("test").f64_histogram("took").build();
+    for n in 0..100 {
+        sold.add(1, &[KeyValue::new("n", n)]);
+        took.record(0.5, &[]);
+    }
+    assert!(telemetry.shutdown(DEADLINE).await.is_complete());
+    let seen = receiver.seen();
+    assert!(
+        seen.metric("sold")
+            .with("otel.metric.overflow", true)
+            .total()
+            >= Some(85.0)
+    );
+    assert_eq!(seen.metric("sold").total(), Some(100.0));
+    let took = seen.metric("took");
+    let kinds: Vec<_> = took
+        .as_slice()
+        .iter()
+        .map(|metric| metric.kind().as_str())
+        .collect();
+    assert_eq!(kinds, ["exponential_histogram"]);
+}
