@@ -4,6 +4,11 @@
 
 mod common;
 
+use std::future::{Future, IntoFuture};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 use campanile_otlp_receiver::{Receiver, Signal};
@@ -53,7 +58,7 @@ async fn a_wait_that_fails_shows_what_did_arrive() {
 #[tokio::test(start_paused = true)]
 async fn a_paused_clock_does_not_end_a_wait() {
     let receiver = Receiver::start().await.unwrap();
-    let sending = std::thread::spawn({
+    let sending = thread::spawn({
         let receiver = receiver.clone();
         move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -64,6 +69,45 @@ async fn a_paused_clock_does_not_end_a_wait() {
     });
     receiver.wait_for_span("a").await.unwrap();
     sending.join().unwrap();
+}
+
+/// Runs a future with nothing but the standard library.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+#[test]
+fn it_runs_without_a_runtime() {
+    let receiver = block_on(Receiver::start()).unwrap();
+    let sending = thread::spawn({
+        let receiver = receiver.clone();
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(send(&receiver, "a"));
+        }
+    });
+    block_on(receiver.wait_for_span("a")).unwrap();
+    sending.join().unwrap();
+    let wait = receiver.wait_for(|seen| seen.spans().named("b").first());
+    assert!(block_on(wait.within(Duration::from_millis(1)).into_future()).is_err());
+    block_on(receiver.shutdown());
 }
 
 #[tokio::test]
