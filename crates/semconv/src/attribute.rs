@@ -176,6 +176,10 @@ Standard {
     PROCESS_PID = "process.pid": Int;
     /// The namespace of the service's name.
     SERVICE_NAMESPACE = "service.namespace": String;
+    /// The name of the distribution of the SDK.
+    TELEMETRY_DISTRO_NAME = "telemetry.distro.name": String;
+    /// The version of the distribution of the SDK.
+    TELEMETRY_DISTRO_VERSION = "telemetry.distro.version": String;
     /// The language of the SDK.
     TELEMETRY_SDK_LANGUAGE = "telemetry.sdk.language": String;
     /// The name of the SDK.

@@ -5,6 +5,7 @@ use std::path::Path;
 use campanile_semconv::{SCHEMA_URL, attribute as a};
 use opentelemetry::{Key, KeyValue};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
 
 use super::variables::{Variables, pairs};
 use crate::process;
@@ -13,9 +14,8 @@ use crate::process;
 /// detected, and `OTEL_SERVICE_NAME` over that. Command-line arguments are never read.
 pub(crate) fn detect(variables: &Variables<'_>, service: &str, version: Option<&str>) -> Resource {
     let mut attributes = vec![
-        KeyValue::new(a::TELEMETRY_SDK_NAME, "opentelemetry"),
-        KeyValue::new(a::TELEMETRY_SDK_LANGUAGE, "rust"),
-        KeyValue::new(a::TELEMETRY_SDK_VERSION, env!("CARGO_PKG_VERSION")),
+        KeyValue::new(a::TELEMETRY_DISTRO_NAME, "campanile"),
+        KeyValue::new(a::TELEMETRY_DISTRO_VERSION, env!("CARGO_PKG_VERSION")),
         KeyValue::new(a::SERVICE_NAME, service.to_owned()),
         KeyValue::new(a::SERVICE_INSTANCE_ID, instance_id()),
         KeyValue::new(a::OS_TYPE, std::env::consts::OS),
@@ -64,6 +64,7 @@ pub(crate) fn detect(variables: &Variables<'_>, service: &str, version: Option<&
     }
     // Of equal keys the last one stays.
     Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
         .with_schema_url(attributes, SCHEMA_URL)
         .build()
 }

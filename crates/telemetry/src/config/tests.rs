@@ -236,6 +236,14 @@ fn the_resource_is_what_the_environment_says() {
     );
     assert_eq!(text("team").as_deref(), Some("a b"));
     assert!(text(attribute::SERVICE_INSTANCE_ID).is_some());
+    assert_eq!(
+        text(attribute::TELEMETRY_SDK_NAME).as_deref(),
+        Some("opentelemetry")
+    );
+    assert_eq!(
+        text(attribute::TELEMETRY_DISTRO_NAME).as_deref(),
+        Some("campanile")
+    );
     let bad = read(&[("OTEL_RESOURCE_ATTRIBUTES", "fine=1,broken")]);
     assert_eq!(resource::text(&bad.resource, "fine"), None);
     assert_eq!(bad.notes.len(), 1);

@@ -63,6 +63,11 @@ impl Gate {
         self.failures == 0
     }
 
+    /// Whether it failed more than once in a row.
+    pub(crate) fn is_failing_again(&self) -> bool {
+        self.failures > 1
+    }
+
     /// When it opens, if it is closed.
     pub(crate) fn opens(&self, now: Instant) -> Option<Instant> {
         self.closed_until.filter(|until| *until > now)

@@ -92,9 +92,9 @@ impl Lane {
 
     pub(crate) fn push_log(&self, record: &SdkLogRecord, scope: &InstrumentationScope) {
         let bytes = weight::log(record);
-        self.push(1, bytes, |intake| {
-            intake.logs.push((record.clone(), scope.clone()));
-        });
+        // Copied before the lock is taken, so that nobody waits for it.
+        let item = (record.clone(), scope.clone());
+        self.push(1, bytes, |intake| intake.logs.push(item));
     }
 
     pub(crate) fn push_finished(&self, finished: Finished) {

@@ -12,8 +12,9 @@ use super::{Destination, Protocol};
 
 pub(super) type Client = legacy::Client<Connector, Chunks>;
 
-/// How long an idle connection is kept.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long an idle connection is kept: less than servers usually do, more than between two
+/// collections of metrics.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// Makes a client; it connects when it is first used.
 pub(super) fn connect(destination: &Destination) -> Client {
@@ -25,9 +26,7 @@ pub(super) fn connect(destination: &Destination) -> Client {
     builder
         .pool_timer(TokioTimer::new())
         .timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        // A retry is ours to decide and to count.
-        .retry_canceled_requests(false);
+        .pool_idle_timeout(IDLE);
     if destination.protocol == Protocol::Grpc {
         builder
             .http2_only(true)

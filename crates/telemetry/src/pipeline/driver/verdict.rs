@@ -1,13 +1,16 @@
 //! What follows from the verdict on an attempt: delivered, again, in halves, or given up.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::Id;
 
 use super::{Batch, Driver, Flight};
 use crate::pipeline::ledger::Loss;
 use crate::transport::{Failure, Outlet, Sender, Verdict};
+
+/// A failure that is over sooner is not spoken of.
+const BLIP: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Takes the verdict on one attempt.
@@ -47,12 +50,14 @@ impl Driver {
     }
 
     fn retry(&mut self, flight: Flight, failure: &Failure) {
+        let now = Instant::now();
         // What fails together with another one often only says that it was cancelled.
-        if self
-            .gate
-            .failed(flight.began, Instant::now(), failure.after)
-        {
-            self.failing(failure);
+        if self.gate.failed(flight.began, now, failure.after) {
+            self.note(failure);
+            // A single quick failure is a closed connection or a restart: no line for that.
+            if self.gate.is_failing_again() || now.duration_since(flight.began) >= BLIP {
+                self.notices.failing(&self.lane);
+            }
         } else {
             self.lane
                 .ledger(|ledger| ledger.count_failure(failure.class));
@@ -116,12 +121,16 @@ impl Driver {
         }
     }
 
+    /// Puts a failure into the books and says so.
     fn failing(&self, failure: &Failure) {
-        let place = self.sender.place();
-        let message = format!("{} ({place})", failure.message);
+        self.note(failure);
+        self.notices.failing(&self.lane);
+    }
+
+    fn note(&self, failure: &Failure) {
+        let message = format!("{} ({})", failure.message, self.sender.place());
         self.lane
             .ledger(|ledger| ledger.fail(failure.class, &message));
-        self.notices.failing(&self.lane);
     }
 
     /// Puts batches that were sent back to where they were in the order.
