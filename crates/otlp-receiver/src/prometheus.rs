@@ -227,8 +227,9 @@ fn histogram_lines(histogram: &Histogram) -> Vec<(&'static str, Labels, String)>
 }
 
 fn exponential_lines(histogram: &ExponentialHistogram) -> Vec<(&'static str, Labels, String)> {
-    let base = 2_f64.powf(2_f64.powi(-histogram.scale));
-    let bound = |index: i64| base.powf(index as f64);
+    // Exact for powers of two, which a power of the rounded base would not be.
+    let width = 2_f64.powi(-histogram.scale);
+    let bound = |index: i64| (index as f64 * width).exp2();
     let negative = histogram.negative.counts.iter().enumerate().rev();
     let negative = negative.map(|(index, count)| {
         let lower = i64::from(histogram.negative.offset) + index as i64;

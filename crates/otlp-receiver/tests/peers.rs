@@ -279,3 +279,32 @@ empty_again OK
 ";
     assert_eq!(printed, expected);
 }
+
+#[tokio::test]
+async fn prometheus_parser_reads_the_exposition() {
+    let receiver = Receiver::start().await.unwrap();
+    let arguments = ["http", receiver.http_endpoint()];
+    if python("send.py", &arguments).await.is_none() {
+        return;
+    }
+    let url = format!("{}/metrics", receiver.http_endpoint());
+    let printed = python("scrape.py", &[&url]).await.unwrap();
+    let expected = [
+        "gauge active {} -2",
+        "gauge level_ratio {} 0.25",
+        "counter orders_total {'route': '/a'} 3",
+        "gauge target_info {} 1",
+        "histogram wait_seconds_bucket {'le': '0.5'} 1",
+        "histogram wait_seconds_bucket {'le': '1'} 2",
+        "histogram wait_seconds_bucket {'le': '+Inf'} 3",
+        "histogram wait_seconds_sum {} 5",
+        "histogram wait_seconds_count {} 3",
+        "histogram wait_exponential_seconds_count {} 3",
+    ];
+    for line in expected {
+        assert!(
+            printed.lines().any(|printed| printed == line),
+            "{line} is not in\n{printed}"
+        );
+    }
+}
