@@ -1,9 +1,12 @@
 //! The instruments of one endpoint, opened once.
 
+use std::sync::OnceLock;
+
 use campanile_recorder::{Counter, Gauge, Handle, Histogram, UpDownCounter};
 use campanile_semconv::{attribute as key, metric, value};
 use opentelemetry::KeyValue;
 
+use crate::handshake::Refusal;
 use crate::ledger::Outcome;
 use crate::settings::{ClassId, MessageClass, Settings, Stage};
 use crate::{Cause, Class, Kind};
@@ -47,7 +50,17 @@ pub(crate) struct Series {
     pub(crate) oldest_flush: Gauge,
     pub(crate) oldest_receipt: Gauge,
     pub(crate) classes: Vec<ClassSeries>,
+    rare: Rare,
     recorder: Handle,
+}
+
+/// Series that are opened when they are first needed, as most of them never are.
+#[derive(Debug, Default)]
+struct Rare {
+    durations: [OnceLock<Histogram>; 16],
+    disconnects: [[OnceLock<Counter>; 10]; 16],
+    accepted: OnceLock<Histogram>,
+    refused: [OnceLock<Histogram>; 6],
 }
 
 /// The series of one message class.
@@ -104,6 +117,7 @@ impl Series {
                 .iter()
                 .map(|class| ClassSeries::open(recorder, &attributes, class))
                 .collect(),
+            rare: Rare::default(),
             recorder: recorder.clone(),
         }
     }
@@ -114,11 +128,18 @@ impl Series {
     }
 
     /// The series of handshakes that ended so.
-    pub(crate) fn handshake(&self, error: Option<&'static str>) -> Histogram {
-        let mut attributes = self.common();
-        attributes.extend(error.map(|error| KeyValue::new(key::ERROR_TYPE, error)));
-        let meter = self.recorder.meter();
-        meter.histogram(&metric::WEBSOCKET_HANDSHAKE_DURATION, &attributes)
+    pub(crate) fn handshake(&self, refusal: Option<Refusal>) -> &Histogram {
+        let slot = match refusal {
+            None => &self.rare.accepted,
+            Some(refusal) => &self.rare.refused[refusal as usize],
+        };
+        slot.get_or_init(|| {
+            let mut attributes = self.common();
+            let error = refusal.map(|refusal| KeyValue::new(key::ERROR_TYPE, refusal.as_str()));
+            attributes.extend(error);
+            let meter = self.recorder.meter();
+            meter.histogram(&metric::WEBSOCKET_HANDSHAKE_DURATION, &attributes)
+        })
     }
 
     /// Counts a disagreement of clocks: `node` or `step`.
@@ -131,20 +152,24 @@ impl Series {
     }
 
     /// The series of connections' lives that ended in this class.
-    pub(crate) fn duration(&self, class: Class) -> Histogram {
-        let mut attributes = self.common();
-        attributes.push(KeyValue::new(key::WEBSOCKET_CLOSE_CLASS, class.as_str()));
-        let meter = self.recorder.meter();
-        meter.histogram(&metric::WEBSOCKET_CONNECTION_DURATION, &attributes)
+    pub(crate) fn duration(&self, class: Class) -> &Histogram {
+        self.rare.durations[class as usize].get_or_init(|| {
+            let mut attributes = self.common();
+            attributes.push(KeyValue::new(key::WEBSOCKET_CLOSE_CLASS, class.as_str()));
+            let meter = self.recorder.meter();
+            meter.histogram(&metric::WEBSOCKET_CONNECTION_DURATION, &attributes)
+        })
     }
 
     /// The series of ends of this class and cause.
-    pub(crate) fn disconnects(&self, class: Class, cause: Cause) -> Counter {
-        let mut attributes = self.common();
-        attributes.push(KeyValue::new(key::WEBSOCKET_CLOSE_CLASS, class.as_str()));
-        attributes.push(KeyValue::new(key::WEBSOCKET_CLOSE_CAUSE, cause.as_str()));
-        let meter = self.recorder.meter();
-        meter.counter(&metric::WEBSOCKET_DISCONNECTS, &attributes)
+    pub(crate) fn disconnects(&self, class: Class, cause: Cause) -> &Counter {
+        self.rare.disconnects[class as usize][cause as usize].get_or_init(|| {
+            let mut attributes = self.common();
+            attributes.push(KeyValue::new(key::WEBSOCKET_CLOSE_CLASS, class.as_str()));
+            attributes.push(KeyValue::new(key::WEBSOCKET_CLOSE_CAUSE, cause.as_str()));
+            let meter = self.recorder.meter();
+            meter.counter(&metric::WEBSOCKET_DISCONNECTS, &attributes)
+        })
     }
 
     /// The attributes that every signal of the endpoint carries.

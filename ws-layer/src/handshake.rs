@@ -80,9 +80,7 @@ impl Handshake {
         if !std::mem::replace(&mut self.ended, true) {
             let seconds = self.began.elapsed().as_secs_f64();
             let series = self.sessions.series(self.endpoint, self.role);
-            series
-                .handshake(refusal.map(Refusal::as_str))
-                .record(seconds);
+            series.handshake(refusal).record(seconds);
         }
     }
 }
