@@ -228,7 +228,7 @@ fn histogram_lines(histogram: &Histogram) -> Vec<(&'static str, Labels, String)>
 
 fn exponential_lines(histogram: &ExponentialHistogram) -> Vec<(&'static str, Labels, String)> {
     // Exact for powers of two, which a power of the rounded base would not be.
-    let width = 2_f64.powi(-histogram.scale);
+    let width = (-f64::from(histogram.scale)).exp2();
     let bound = |index: i64| (index as f64 * width).exp2();
     let negative = histogram.negative.counts.iter().enumerate().rev();
     let negative = negative.map(|(index, count)| {

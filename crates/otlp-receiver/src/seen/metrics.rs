@@ -121,12 +121,12 @@ fn add(to: &mut Histogram, more: &Histogram) -> Option<()> {
     if to.bounds != more.bounds {
         return None;
     }
-    to.count += more.count;
+    to.count = to.count.saturating_add(more.count);
     to.sum = to.sum.zip(more.sum).map(|(a, b)| a + b);
     to.min = to.min.zip(more.min).map(|(a, b)| a.min(b));
     to.max = to.max.zip(more.max).map(|(a, b)| a.max(b));
     for (to, more) in to.bucket_counts.iter_mut().zip(&more.bucket_counts) {
-        *to += more;
+        *to = to.saturating_add(*more);
     }
     Some(())
 }
