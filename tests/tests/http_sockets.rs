@@ -3,6 +3,7 @@
 //! Each row sends raw bytes to a real server and says what span and metric must come out.
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,12 +20,14 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 /// A service with an answer of every kind, served over real sockets.
 struct Served {
     address: String,
     receiver: Receiver,
     telemetry: Telemetry,
+    begun: Arc<Notify>,
 }
 
 /// A body that gives one frame and then waits for ever.
@@ -55,7 +58,9 @@ fn with_trailers() -> Body {
     Body::new(StreamBody::new(futures_util::stream::iter(frames)))
 }
 
-fn app() -> Router {
+/// `begun` hears when the handler that never answers has the request.
+fn app(begun: &Arc<Notify>) -> Router {
+    let begun = Arc::clone(begun);
     let nested = Router::new()
         .route("/items/{id}", get(|| async { "item" }))
         .route_layer(RouteLayer::new().domain("shop"));
@@ -81,7 +86,10 @@ fn app() -> Router {
         )
         .route(
             "/never",
-            get(|| async { std::future::pending::<()>().await }),
+            get(|| async move {
+                begun.notify_one();
+                std::future::pending::<()>().await;
+            }),
         )
         .route("/endless", get(|| async { endless() }))
         .route("/body-error", get(|| async { broken() }))
@@ -109,7 +117,8 @@ fn app() -> Router {
 async fn serve() -> Served {
     let receiver = Receiver::start().await.unwrap();
     let telemetry = Telemetry::for_test(&receiver);
-    let app = app().layer(ServerLayer::new(&telemetry).body_sizes().request_id());
+    let begun = Arc::new(Notify::new());
+    let app = app(&begun).layer(ServerLayer::new(&telemetry).body_sizes().request_id());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(axum::serve(listener, app).into_future());
@@ -117,6 +126,7 @@ async fn serve() -> Served {
         address,
         receiver,
         telemetry,
+        begun,
     }
 }
 
@@ -126,6 +136,12 @@ impl Served {
         let mut socket = TcpStream::connect(&self.address).await.unwrap();
         socket.write_all(bytes.as_bytes()).await.unwrap();
         let mut text = Vec::new();
+        if enough("") {
+            // who leaves before a server has looked is not missed: wait until it has
+            tokio::time::timeout(HANG, self.begun.notified())
+                .await
+                .unwrap();
+        }
         let read = async {
             let mut buffer = [0; 4096];
             while !enough(&String::from_utf8_lossy(&text)) {
@@ -141,7 +157,7 @@ impl Served {
 
     /// The only server span of the run, after checking what every ending has in common: one sample
     /// of the same length, nothing active, every name declared and every convention kept.
-    async fn only_span(&self, row: &str) -> std::sync::Arc<Span> {
+    async fn only_span(&self, row: &str) -> Arc<Span> {
         let seen = self.seen_with_span(row).await;
         let spans: Vec<_> = seen.spans().iter().cloned().collect();
         assert_eq!(spans.len(), 1, "{row}: {seen:?}");
@@ -162,21 +178,23 @@ impl Served {
         spans[0].clone()
     }
 
-    /// The end may come after the answer: flushes until the span is there.
+    /// The end may come after the answer: flushes until span and sample are there and
+    /// nothing is active.
     async fn seen_with_span(&self, row: &str) -> Seen {
         let search = async {
             loop {
-                let report = self.telemetry.flush(HANG).await;
-                assert!(report.is_complete(), "{row}: {report:?}");
-                if !self.receiver.spans().is_empty() {
-                    return self.receiver.seen();
+                let _what_ended_so_far = self.telemetry.flush(HANG).await;
+                let seen = self.receiver.seen();
+                let samples = seen.metric("http.server.request.duration").count();
+                let active = seen.metric("http.server.active_requests").total();
+                if samples.is_some() && active == Some(0.0) && !self.receiver.spans().is_empty() {
+                    return seen;
                 }
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(HANG, search)
-            .await
-            .unwrap_or_else(|_| panic!("{row}: no span came"))
+        let found = tokio::time::timeout(HANG, search).await;
+        found.unwrap_or_else(|_| panic!("{row}: it did not end: {:?}", self.receiver.seen()))
     }
 }
 
@@ -491,7 +509,7 @@ async fn a_hundred_thousand_invented_requests_add_no_series() {
     const REQUESTS: usize = 100_000;
     let receiver = Receiver::start().await.unwrap();
     let telemetry = Telemetry::for_test(&receiver);
-    let app = app().layer(
+    let app = app(&Arc::default()).layer(
         ServerLayer::new(&telemetry)
             .public_edge()
             .request_id()
@@ -562,7 +580,7 @@ async fn answers_are_the_same_while_the_collector_never_answers() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let telemetry = Telemetry::for_test(&endpoint);
-    let app = app().layer(ServerLayer::new(&telemetry));
+    let app = app(&Arc::default()).layer(ServerLayer::new(&telemetry));
     for _ in 0..1000 {
         use tower::ServiceExt;
         let request = Request::get("/ok").body(Body::empty()).unwrap();
