@@ -36,9 +36,15 @@ pub async fn in_child(protocol: &str, endpoint: &str, spans: u64) -> Result<f64>
 /// Sends, and returns spans a second.
 pub async fn run(protocol: &str, endpoint: &str, spans: u64) -> Result<f64> {
     let grpc = protocol == "grpc";
-    let body = if grpc { framed(&request()) } else { request().into() };
+    let body = if grpc {
+        framed(&request())
+    } else {
+        request().into()
+    };
     let requests = spans.div_ceil(BATCH);
-    let client = Client::builder(TokioExecutor::new()).http2_only(grpc).build_http::<Full<Bytes>>();
+    let client = Client::builder(TokioExecutor::new())
+        .http2_only(grpc)
+        .build_http::<Full<Bytes>>();
     let begin = Instant::now();
     let mut senders = JoinSet::new();
     for number in 0..IN_FLIGHT {
@@ -93,11 +99,28 @@ pub fn span_bytes() -> usize {
 
 fn request() -> Vec<u8> {
     let spans = (0..BATCH).map(span).collect();
-    let scope = InstrumentationScope { name: "bench".to_owned(), ..Default::default() };
-    let scope_spans = vec![ScopeSpans { scope: Some(scope), spans, ..Default::default() }];
-    let attributes = vec![text("service.name", "bench"), text("service.instance.id", "i-1")];
-    let resource = Some(Resource { attributes, ..Default::default() });
-    let resource_spans = vec![ResourceSpans { resource, scope_spans, ..Default::default() }];
+    let scope = InstrumentationScope {
+        name: "bench".to_owned(),
+        ..Default::default()
+    };
+    let scope_spans = vec![ScopeSpans {
+        scope: Some(scope),
+        spans,
+        ..Default::default()
+    }];
+    let attributes = vec![
+        text("service.name", "bench"),
+        text("service.instance.id", "i-1"),
+    ];
+    let resource = Some(Resource {
+        attributes,
+        ..Default::default()
+    });
+    let resource_spans = vec![ResourceSpans {
+        resource,
+        scope_spans,
+        ..Default::default()
+    }];
     ExportTraceServiceRequest { resource_spans }.encode_to_vec()
 }
 
@@ -112,7 +135,10 @@ fn span(number: u64) -> Span {
         int("server.port", 443),
         text("network.protocol.version", "2"),
         text("client.address", "203.0.113.7"),
-        text("user_agent.original", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101"),
+        text(
+            "user_agent.original",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101",
+        ),
         int("http.response.status_code", 200),
     ];
     let event = span::Event {
@@ -146,5 +172,9 @@ fn int(key: &str, value: i64) -> KeyValue {
 
 fn pair(key: &str, value: Value) -> KeyValue {
     let value = Some(AnyValue { value: Some(value) });
-    KeyValue { key: key.to_owned(), value, ..Default::default() }
+    KeyValue {
+        key: key.to_owned(),
+        value,
+        ..Default::default()
+    }
 }

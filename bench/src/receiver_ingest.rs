@@ -28,9 +28,15 @@ async fn main() -> Result<()> {
 }
 
 async fn compare(spans: u64) -> Result<()> {
-    println!("{spans} spans of {} bytes in requests of {}", load::span_bytes(), load::BATCH);
+    println!(
+        "{spans} spans of {} bytes in requests of {}",
+        load::span_bytes(),
+        load::BATCH
+    );
     println!();
-    println!("| server | protocol | spans/s by the clock | spans/s of its CPU time | memory before | half-way | peak |");
+    println!(
+        "| server | protocol | spans/s by the clock | spans/s of its CPU time | memory before | half-way | peak |"
+    );
     println!("| --- | --- | ---: | ---: | ---: | ---: | ---: |");
     for protocol in ["grpc", "http"] {
         for kind in [server::Kind::Receiver, server::Kind::Rotel] {

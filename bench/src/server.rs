@@ -59,15 +59,29 @@ impl Running {
             .stderr(Stdio::null())
             .spawn()?;
         let stdout = child.stdout.take().ok_or("no stdout")?;
-        let line = BufReader::new(stdout).lines().next_line().await?.ok_or("no endpoints")?;
+        let line = BufReader::new(stdout)
+            .lines()
+            .next_line()
+            .await?
+            .ok_or("no endpoints")?;
         let (grpc, http) = line.split_once(' ').ok_or("no endpoints")?;
-        Ok(Self { child, grpc: grpc.to_owned(), http: http.to_owned() })
+        Ok(Self {
+            child,
+            grpc: grpc.to_owned(),
+            http: http.to_owned(),
+        })
     }
 
     async fn rotel() -> Result<Self> {
         let [grpc, http] = [free_port()?, free_port()?].map(|port| format!("127.0.0.1:{port}"));
         let child = on_core_0(&rotel_agent()?)
-            .args(["start", "--exporter", "blackhole", "--otlp-grpc-endpoint", &grpc])
+            .args([
+                "start",
+                "--exporter",
+                "blackhole",
+                "--otlp-grpc-endpoint",
+                &grpc,
+            ])
             .args(["--otlp-http-endpoint", &http])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -79,11 +93,19 @@ impl Running {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         }
-        Ok(Self { child, grpc: format!("http://{grpc}"), http: format!("http://{http}") })
+        Ok(Self {
+            child,
+            grpc: format!("http://{grpc}"),
+            http: format!("http://{http}"),
+        })
     }
 
     pub fn endpoint(&self, protocol: &str) -> String {
-        if protocol == "grpc" { self.grpc.clone() } else { self.http.clone() }
+        if protocol == "grpc" {
+            self.grpc.clone()
+        } else {
+            self.http.clone()
+        }
     }
 
     pub fn memory(&self) -> Result<u64> {
@@ -97,7 +119,10 @@ impl Running {
     /// Reads a line of /proc/PID/status, in MiB.
     fn status(&self, key: &str) -> Result<u64> {
         let status = fs::read_to_string(self.proc("status")?)?;
-        let line = status.lines().find(|line| line.starts_with(key)).ok_or("no such line")?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with(key))
+            .ok_or("no such line")?;
         let kib: u64 = line.split_whitespace().nth(1).ok_or("no number")?.parse()?;
         Ok(kib / 1024)
     }
@@ -139,7 +164,9 @@ fn rotel_agent() -> Result<PathBuf> {
         return Ok(path.into());
     }
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.provision/venv/lib");
-    for python in fs::read_dir(venv).map_err(|_| "rotel is missing: pip install rotel==0.0.1a15 into .provision/venv")? {
+    for python in fs::read_dir(venv)
+        .map_err(|_| "rotel is missing: pip install rotel==0.0.1a15 into .provision/venv")?
+    {
         let agent = python?.path().join("site-packages/rotel/rotel-agent");
         if agent.exists() {
             return Ok(agent);

@@ -140,7 +140,8 @@ impl Exchanges {
         };
         match &result {
             Ok(rejected) if rejected.count > 0 => shared.count(|traffic| {
-                traffic.of_mut(signal, transport).refused_items += rejected.count;
+                let counts = traffic.of_mut(signal, transport);
+                counts.refused_items = counts.refused_items.saturating_add(rejected.count);
             }),
             Ok(_) => {}
             Err(refusal) => shared.refuse(Some((signal, transport)), &refusal.message),
@@ -202,7 +203,7 @@ impl Exchanges {
                 return Err(Reset);
             }
             Kind::Partial(count, message) => {
-                rejected.count += count;
+                rejected.count = rejected.count.saturating_add(count);
                 rejected.message = message;
             }
             _ => {}
