@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use campanile_recorder::{Handle, Moment};
-use campanile_semconv::{attribute as key, span, value};
+use campanile_semconv::{attribute as key, event, span, value};
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use opentelemetry::{Context, KeyValue};
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use crate::line::Line;
 use crate::mark::Mark;
 use crate::sessions::Sessions;
 use crate::tally::{Direction, Tally};
-use crate::{Fault, Kind, Message};
+use crate::{Cause, Fault, Kind, Message};
 
 /// How long counts may wait while a connection is idle: a second.
 const TELL_EVERY: u32 = 10_000;
@@ -237,7 +237,29 @@ impl Connection {
             attributes,
             error: end.error,
         };
-        sessions.moment(&self.recorder, id, moment);
+        let told = sessions.moment(&self.recorder, id, moment);
+        // As many lines as spans: what bounds the one in a storm bounds the other.
+        if told.is_valid() {
+            self.warn(end.cause, pending);
+        }
+    }
+
+    /// Says in the log that a peer was given up, and how much was waiting for it.
+    fn warn(&self, cause: Cause, pending: u32) {
+        let event = match cause {
+            Cause::Heartbeat => event::WEBSOCKET_HEARTBEAT_LOST,
+            Cause::SlowConsumer => event::WEBSOCKET_SLOW_CONSUMER,
+            _ => return,
+        };
+        tracing::warn!(
+            target: "campanile",
+            event,
+            { key::SESSION_ID } = format!("{:032x}", self.id()),
+            { key::WEBSOCKET_ENDPOINT } = self.line.series().endpoint,
+            { key::WEBSOCKET_PENDING_COUNT } = pending,
+            "gave up a websocket peer: {}",
+            cause.as_str(),
+        );
     }
 }
 

@@ -48,5 +48,9 @@ Own {
     CHAT_SERVER_STARTED = "chat.server.started";
     /// The server stops.
     CHAT_SERVER_STOPPED = "chat.server.stopped";
+    /// A WebSocket peer no longer answered, and its session was ended.
+    WEBSOCKET_HEARTBEAT_LOST = "websocket.heartbeat.lost";
+    /// A WebSocket peer did not read what was sent to it, and its session was ended.
+    WEBSOCKET_SLOW_CONSUMER = "websocket.slow_consumer";
 }
 }

@@ -1,6 +1,5 @@
 //! Handshakes: how long, how they fail, and what a client can say in them.
 
-
 use campanile_semconv::{metric, span};
 use campanile_ws::{Session, Sessions, Upgrade};
 use futures_util::{SinkExt, StreamExt};

@@ -96,11 +96,11 @@ async fn as_client(command: Option<Command>) {
     let Some(mut command) = command else { return };
     let probe = Probe::new();
     let sessions = Sessions::builder(&probe.handle())
-        .heartbeat(Duration::from_millis(50))
+        .heartbeat(Duration::from_millis(300))
         .build();
     let handler = |upgrade: Upgrade| async move { upgrade.on_session(echo) };
     let server = Server::with(probe, sessions, handler).await;
-    command.arg(server.url()).arg("0.5");
+    command.arg(server.url()).arg("1.5");
     let mut peer = Peer::start(command);
     assert_eq!(peer.line().await, "ok 4001");
     let end = server.disconnected().await;
@@ -208,7 +208,7 @@ async fn headless_chromium_speaks_the_contract_and_answers_our_pings() {
     }
     let probe = Probe::new();
     let builder = Sessions::builder(&probe.handle());
-    let sessions = builder.heartbeat(Duration::from_millis(50)).build();
+    let sessions = builder.heartbeat(Duration::from_millis(300)).build();
     let handler = |upgrade: Upgrade| async move { upgrade.with_hello().on_session(echo) };
     let server = Server::with(probe, sessions, handler).await;
     let mut command = Command::new("node");

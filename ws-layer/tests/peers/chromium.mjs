@@ -21,7 +21,7 @@ try {
     socket.send("κόσμε");
     const echoed = await answer;
     // Long enough for heartbeats, which the browser answers by itself.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
     const closed = new Promise((resolve) => socket.addEventListener("close", resolve, { once: true }));
     socket.close(4001, "done");
     const { code } = await closed;
