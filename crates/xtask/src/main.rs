@@ -28,6 +28,8 @@ enum Command {
         #[arg(long)]
         full: bool,
     },
+    /// Measures what each fault of a collector costs, ours beside the plain SDK's (`docs/faults.md`).
+    Faults,
     /// Writes `docs/signals.md` and `docs/signals/` from the constants of `crates/semconv`.
     Signals {
         /// Writes nothing; fails when something is stale.
@@ -39,6 +41,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Test { install, full } => steps::run_all(install, full),
+        Command::Faults => steps::faults(),
         Command::Signals { check } => signals::run(check),
     };
     match outcome {

@@ -23,20 +23,20 @@ const NEEDS: &[Need] = &[
     Need {
         what: "chromium",
         why: "looks at the pages as a person would",
-        present: || on_path("chromium"),
+        present: || has("chromium"),
         install: || apt(&["chromium"]),
     },
     Need {
         what: "node and npm",
         why: "runs the npm peers and drives Chromium",
-        present: || on_path("node") && on_path("npm"),
+        present: || has("node") && has("npm"),
         install: || apt(&["nodejs", "npm"]),
     },
     Need {
         what: "python3 with venv",
         why: "runs the Python peers",
         present: || {
-            on_path("python3")
+            has("python3")
                 && succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]))
         },
         install: || apt(&["python3", "python3-venv"]),
@@ -56,7 +56,7 @@ const NEEDS: &[Need] = &[
     Need {
         what: "cargo-deny",
         why: "licences, bans, sources",
-        present: has_cargo_deny,
+        present: || has("cargo-deny"),
         install: || {
             run(Command::new("cargo").args(["install", "--locked", "--quiet", "cargo-deny"]))
         },
@@ -81,9 +81,10 @@ pub(crate) fn run_all(install: bool) -> Result<bool, String> {
     Ok(complete)
 }
 
-/// Whether `cargo deny` can run.
-pub(crate) fn has_cargo_deny() -> bool {
-    on_path("cargo-deny")
+/// Whether a program is on the path.
+pub(crate) fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn python() -> Result<(), String> {
@@ -149,11 +150,6 @@ fn is_stamped(what: &str, list: &str) -> bool {
     let read = |path: &Path| fs::read(path).ok();
     let stamp = read(&folder().join(what).join(".stamp"));
     stamp.is_some() && stamp == read(&crate::root().join(list))
-}
-
-fn on_path(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn succeeds(command: &mut Command) -> bool {

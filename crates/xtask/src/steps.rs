@@ -5,13 +5,29 @@ use std::time::Instant;
 
 use crate::provision::{self, run};
 
-/// One step: its name, and the cargo command behind it.
-struct Step(&'static str, &'static [&'static str]);
+/// One step: its name, the folder of its workspace, and the cargo command behind it.
+struct Step {
+    name: &'static str,
+    folder: &'static str,
+    cargo: &'static [&'static str],
+}
 
+/// A step in the workspace that users see.
+const fn here(name: &'static str, cargo: &'static [&'static str]) -> Step {
+    Step {
+        name,
+        folder: ".",
+        cargo,
+    }
+}
+
+const LICENCES: &str = "licences and bans";
+
+/// What `.ci/run` does.
 const STEPS: &[Step] = &[
-    Step("format", &["fmt", "--all", "--check"]),
-    Step(
-        "licences and bans",
+    here("format", &["fmt", "--all", "--check"]),
+    here(
+        LICENCES,
         &[
             "deny",
             "--workspace",
@@ -22,7 +38,7 @@ const STEPS: &[Step] = &[
             "sources",
         ],
     ),
-    Step(
+    here(
         "lints",
         &[
             "clippy",
@@ -35,7 +51,7 @@ const STEPS: &[Step] = &[
             "warnings",
         ],
     ),
-    Step(
+    here(
         "tests",
         &[
             "test",
@@ -45,7 +61,7 @@ const STEPS: &[Step] = &[
             "--no-fail-fast",
         ],
     ),
-    Step(
+    here(
         "docs",
         &[
             "doc",
@@ -57,35 +73,127 @@ const STEPS: &[Step] = &[
     ),
 ];
 
-/// Runs everything, and stops at the first step that fails.
-pub(crate) fn run_steps(complete: bool) -> Result<(), String> {
-    for Step(name, arguments) in STEPS {
-        if *name == "licences and bans" && !provision::has_cargo_deny() {
-            println!("== {name}: SKIPPED, cargo-deny is missing");
+/// What takes long: `--full` only.
+const LONG: &[Step] = &[
+    Step {
+        name: "instructions",
+        folder: "bench",
+        cargo: &[
+            "run",
+            "--release",
+            "--quiet",
+            "-p",
+            "campanile-bench-http",
+            "--",
+            "--check",
+        ],
+    },
+    Step {
+        name: "receiver ingest",
+        folder: "bench",
+        cargo: &["run", "--release", "--quiet", "--bin", "receiver-ingest"],
+    },
+    FAULTS,
+];
+
+const FAULTS: Step = here(
+    "faults",
+    &[
+        "run",
+        "--release",
+        "--quiet",
+        "-p",
+        "campanile-telemetry",
+        "--example",
+        "faults",
+    ],
+);
+
+/// Measures the table of `docs/faults.md`.
+pub(crate) fn faults() -> Result<(), String> {
+    FAULTS.run(false)
+}
+
+/// How long each fuzz target runs.
+const FUZZ_TIME: &str = "-max_total_time=60";
+
+/// Provisions, then runs every step, and stops at the first that fails.
+pub(crate) fn run_all(install: bool, full: bool) -> Result<(), String> {
+    let complete = provision::run_all(install)?;
+    for step in STEPS {
+        if step.name == LICENCES && !provision::has("cargo-deny") {
+            println!("== {}: SKIPPED, cargo-deny is missing", step.name);
             continue;
         }
-        let began = Instant::now();
-        println!("== {name}: cargo {}", arguments.join(" "));
-        let mut cargo = Command::new("cargo");
-        cargo.args(*arguments).env("RUSTDOCFLAGS", "-D warnings");
-        if complete {
-            cargo.env("CAMPANILE_REQUIRE_PEERS", "1");
+        step.run(complete)?;
+    }
+    if full {
+        for step in LONG {
+            step.run(complete)?;
         }
-        run(&mut cargo)?;
-        println!(
-            "== {name}: passed in {:.0} s",
-            began.elapsed().as_secs_f64()
-        );
+        fuzz(install)?;
     }
     Ok(())
 }
 
-/// Provisions, then runs every step.
-pub(crate) fn run_all(install: bool, full: bool) -> Result<(), String> {
-    let complete = provision::run_all(install)?;
-    run_steps(complete)?;
-    if full {
-        println!("== full: nothing long is there yet");
+impl Step {
+    fn run(&self, complete: bool) -> Result<(), String> {
+        let Self {
+            name,
+            folder,
+            cargo,
+        } = self;
+        let began = Instant::now();
+        println!("== {name}: cargo {}", cargo.join(" "));
+        let mut command = Command::new("cargo");
+        command.args(*cargo).current_dir(crate::root().join(folder));
+        command.env("RUSTDOCFLAGS", "-D warnings");
+        if complete {
+            command.env("CAMPANILE_REQUIRE_PEERS", "1");
+        }
+        run(&mut command)?;
+        println!(
+            "== {name}: passed in {:.0} s",
+            began.elapsed().as_secs_f64()
+        );
+        Ok(())
+    }
+}
+
+/// Runs every fuzz target for a minute.
+fn fuzz(install: bool) -> Result<(), String> {
+    if !provision::has("cargo-fuzz") {
+        if !install {
+            println!("== fuzz: SKIPPED, cargo-fuzz is missing; `--install` installs it");
+            return Ok(());
+        }
+        run(Command::new("cargo").args([
+            "install",
+            "--locked",
+            "--quiet",
+            "cargo-fuzz",
+            "--version",
+            "0.13.2",
+        ]))?;
+    }
+    let folder = crate::root().join("fuzz");
+    let mut list = Command::new("cargo");
+    let list = list.args(["fuzz", "list"]).current_dir(&folder).output();
+    let list = list.map_err(|error| format!("cannot list the fuzz targets: {error}"))?;
+    for target in String::from_utf8_lossy(&list.stdout).lines() {
+        println!("== fuzz: {target}");
+        let mut command = Command::new("cargo");
+        // libFuzzer's coverage is asked for by an unstable flag of a stable compiler
+        command.env("RUSTC_BOOTSTRAP", "1").current_dir(&folder);
+        run(command.args([
+            "fuzz",
+            "run",
+            "--sanitizer",
+            "none",
+            target,
+            "--",
+            FUZZ_TIME,
+        ]))?;
     }
     Ok(())
 }
