@@ -413,23 +413,51 @@ async fn full(over: Over) {
     watcher.finish();
 }
 
-/// The application runs on one thread, the exporter is stuck: every request is answered as ever.
+/// Whatever blocks the exporter, a request that records telemetry is answered as ever, the first
+/// time it is asked: it awaited nothing.
 async fn blocked(over: Over) {
-    let receiver = Receiver::start().await.unwrap();
-    receiver.set_network(Network::BlackHole).await.unwrap();
-    let telemetry = telemetry(over, over.endpoint(&receiver), &[]);
-    let mut answers = Vec::new();
-    for n in 0..N {
-        offer(&telemetry, n..n + 1);
-        // A request that awaited export would stay pending here, and the loop would not go on.
-        answers.push(futures_ready(async { n * 2 }));
+    let gate = Gate::new();
+    let settings = [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "5000"),
+    ];
+    let broken: [(&str, Network, Option<Fault>); 7] = [
+        ("refused", Network::Refuse, None),
+        ("frozen", Network::BlackHole, None),
+        ("silent", Network::Up, Some(Fault::black_hole())),
+        ("held", Network::Up, Some(Fault::hold(&gate))),
+        ("read slowly", Network::Up, Some(Fault::slow_read(&gate))),
+        ("unavailable", Network::Up, Some(Fault::status(503))),
+        ("reset", Network::Up, Some(Fault::reset_before_commit())),
+    ];
+    for (name, network, fault) in broken {
+        let receiver = Receiver::start().await.unwrap();
+        receiver.set_network(network).await.unwrap();
+        if let Some(fault) = fault {
+            receiver.faults().always(fault);
+        }
+        let telemetry = telemetry(over, over.endpoint(&receiver), &settings);
+        let watcher = Watcher::new(&telemetry);
+        let request = async |n: i64| {
+            offer(&telemetry, n..n + 1);
+            n * 2
+        };
+        let answers = (0..N).map(|n| at_once(request(n)));
+        assert!(answers.eq((0..N).map(|n| n * 2)), "{name}");
+        let status = telemetry.status();
+        let offered: Vec<u64> = status.signals.iter().map(|signal| signal.offered).collect();
+        assert_eq!((offered[0], offered[2]), (N as u64, N as u64), "{name}");
+        assert!(
+            status.signals[0].dropped(Loss::QueueFull) > 0,
+            "{name}: {status:?}"
+        );
+        watcher.finish();
     }
-    assert_eq!(answers, (0..N).map(|n| n * 2).collect::<Vec<_>>());
-    let _ = telemetry.shutdown(SHORT).await;
+    gate.open();
 }
 
 /// The value of a future that is ready at once.
-fn futures_ready<T>(future: impl Future<Output = T>) -> T {
+fn at_once<T>(future: impl Future<Output = T>) -> T {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut context) {
         std::task::Poll::Ready(value) => value,
