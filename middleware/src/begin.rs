@@ -1,11 +1,11 @@
 //! From the head of a request to an exchange under way.
 
 use std::borrow::Cow;
+use std::mem::swap;
 use std::sync::Arc;
 
 use campanile_propagation::{Baggage, Extracted, Trust, extract};
-use campanile_recorder::{Caller, Exchange, Head, RequestId, Route, Seed, Tracing};
-use campanile_redaction::redact_query;
+use campanile_recorder::{Caller, Exchange, Head, Outcome, RequestId, Route, Seed, Tracing};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 use opentelemetry::trace::TraceContextExt;
@@ -39,11 +39,11 @@ struct View<'a> {
 
 impl ServerLayer {
     /// Reads the head and begins the exchange, unless the request is none of our business.
-    pub(crate) fn begin<B>(&self, request: Request<B>) -> (Option<Watched>, Request<B>) {
+    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Option<Box<Watched>> {
         let settings = &self.settings;
-        let (verdict, mut request) = settings.judge(request);
+        let verdict = settings.judge(request);
         if verdict.observe == Observe::Nothing {
-            return (None, request);
+            return None;
         }
         let view = View {
             method: request.method(),
@@ -72,10 +72,15 @@ impl ServerLayer {
                 route: watched.exchange.route(),
             });
         }
-        (Some(watched), request)
+        Some(watched)
     }
 
-    fn open(&self, view: View<'_>, verdict: Verdict, request_id: Option<RequestId>) -> Watched {
+    fn open(
+        &self,
+        view: View<'_>,
+        verdict: Verdict,
+        request_id: Option<RequestId>,
+    ) -> Box<Watched> {
         let settings = &*self.settings;
         let peer = head::peer(view.extensions);
         let origin = match &settings.proxies {
@@ -106,10 +111,7 @@ impl ServerLayer {
         if settings.rpc && is_grpc {
             attributes.extend(head::rpc(view.uri.path()));
         }
-        let query = view
-            .uri
-            .query()
-            .map(|query| redact_query(query, &settings.allowed_query));
+        let query = view.uri.query().map(|query| settings.redact(query));
         let (server_address, server_port) = match &origin.host {
             Some(host) => head::host_and_port(host),
             None => head::server(view.uri, view.headers),
@@ -136,30 +138,33 @@ impl ServerLayer {
             },
         );
         let request_bytes = settings.sizes.then(RequestBytes::default);
-        Watched {
+        Box::new(Watched {
             exchange,
             settings: Arc::clone(&self.settings),
             request_id,
             request_bytes,
             is_grpc,
-        }
+            completed: Outcome::Completed,
+        })
     }
 }
 
 impl Settings {
-    /// Asks the rules. They see the whole head, so the request is taken apart for them.
-    fn judge<B>(&self, request: Request<B>) -> (Verdict, Request<B>) {
+    /// Asks the rules. They see the whole head, so it is taken out of the request for them.
+    fn judge<B>(&self, request: &mut Request<B>) -> Verdict {
         if !self.has_rules() {
-            return (Verdict::default(), request);
+            return Verdict::default();
         }
-        let (parts, body) = request.into_parts();
+        let (mut parts, ()) = Request::new(()).into_parts();
+        swap_head(request, &mut parts);
         let verdict = Verdict {
             trust: ask(self.trust.as_deref(), &parts),
             observe: ask(self.filter.as_deref(), &parts),
             route: ask(self.route.as_deref(), &parts),
             attributes: ask(self.on_request.as_deref(), &parts),
         };
-        (verdict, Request::from_parts(parts, body))
+        swap_head(request, &mut parts);
+        verdict
     }
 
     /// Where the root span hangs, and what travels with it.
@@ -207,6 +212,14 @@ impl Settings {
             .iter()
             .filter_map(|key| Some(KeyValue::new(*key, baggage.get(key)?.into_owned())))
     }
+}
+
+fn swap_head<B>(request: &mut Request<B>, parts: &mut Parts) {
+    swap(request.method_mut(), &mut parts.method);
+    swap(request.uri_mut(), &mut parts.uri);
+    swap(request.version_mut(), &mut parts.version);
+    swap(request.headers_mut(), &mut parts.headers);
+    swap(request.extensions_mut(), &mut parts.extensions);
 }
 
 fn ask<T: Default>(rule: Option<&(dyn Fn(&Parts) -> T + Send + Sync)>, parts: &Parts) -> T {

@@ -17,9 +17,9 @@ use opentelemetry::KeyValue;
 use pin_project_lite::pin_project;
 
 use crate::body_size::RequestBytes;
-use crate::grpc;
 use crate::request_id::X_REQUEST_ID;
 use crate::settings::Settings;
+use crate::{TimedOut, grpc, timeout};
 
 /// An exchange, and what its layer wants to do as it passes.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub(crate) struct Watched {
     pub(crate) request_id: Option<RequestId>,
     pub(crate) request_bytes: Option<RequestBytes>,
     pub(crate) is_grpc: bool,
+    /// What an undisturbed end is called.
+    pub(crate) completed: Outcome,
 }
 
 /// Runs `work` inside the context of `exchange`.
@@ -76,12 +78,12 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        watched: Option<Watched>,
+        watched: Option<Box<Watched>>,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(inner: F, watched: Option<Watched>) -> Self {
+    pub(crate) fn new(inner: F, watched: Option<Box<Watched>>) -> Self {
         Self { inner, watched }
     }
 }
@@ -108,7 +110,12 @@ where
                     within(&mut watched.exchange, || {
                         exception(std::any::type_name::<E>());
                     });
-                    watched.end(Outcome::HandlerError);
+                    let outcome = if timeout::is_timeout::<E>() {
+                        Outcome::Timeout
+                    } else {
+                        Outcome::HandlerError
+                    };
+                    watched.end(outcome);
                 }
                 Err(error)
             }
@@ -118,11 +125,14 @@ where
 
 impl Watched {
     /// Looks at the head as it passes, and hands the exchange over to the body if one follows.
-    fn pass_head<R: Body>(mut self, response: Response<R>) -> Response<ResponseBody<R>> {
+    fn pass_head<R: Body>(mut self: Box<Self>, response: Response<R>) -> Response<ResponseBody<R>> {
         let (mut parts, inner) = response.into_parts();
         self.exchange.head(parts.status.as_u16());
         self.read(&parts);
         self.write(&mut parts.headers);
+        if parts.extensions.get::<TimedOut>().is_some() {
+            self.completed = Outcome::Timeout;
+        }
         let mut body = ResponseBody {
             left: length(&parts.headers, &inner),
             inner,
@@ -132,7 +142,12 @@ impl Watched {
         match end_at_head(&parts, &body.inner, self.exchange.route().method().as_str()) {
             Some(outcome) => {
                 self.count(0);
-                self.end(outcome);
+                let is_undisturbed = outcome == Outcome::Completed;
+                self.end(if is_undisturbed {
+                    self.completed
+                } else {
+                    outcome
+                });
             }
             None => body.watched = Some(self),
         }
@@ -215,7 +230,7 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         inner: B,
-        watched: Option<Watched>,
+        watched: Option<Box<Watched>>,
         left: Option<u64>,
         sent: u64,
     }
@@ -226,7 +241,7 @@ pin_project! {
             if let Some(watched) = this.watched {
                 watched.count(*this.sent);
                 if *this.left == Some(0) {
-                    watched.end(Outcome::Completed);
+                    watched.end(watched.completed);
                 }
             }
         }
@@ -261,7 +276,7 @@ impl<B: Body> Body for ResponseBody<B> {
             .as_mut()
             .poll_frame(cx)));
         let outcome = match &frame {
-            None => Some(Outcome::Completed),
+            None => Some(watched.completed),
             Some(Err(_)) => Some(Outcome::BodyError),
             Some(Ok(frame)) => {
                 if let Some(trailers) = frame.trailers_ref() {
@@ -272,7 +287,7 @@ impl<B: Body> Body for ResponseBody<B> {
                 *this.left = this.left.map(|left| left.saturating_sub(bytes));
                 // nothing follows trailers, and a server does not ask again
                 let is_last = frame.is_trailers() || this.inner.is_end_stream();
-                is_last.then_some(Outcome::Completed)
+                is_last.then_some(watched.completed)
             }
         };
         if let Some(outcome) = outcome {

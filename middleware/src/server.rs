@@ -121,6 +121,12 @@ impl ServerLayer {
         self.set(|settings| settings.allowed_query.push(key))
     }
 
+    /// Redacts the values of these keys only, instead of all: for queries that hold no secrets but
+    /// known ones, such as [`CONVENTIONAL_QUERY_KEYS`](crate::CONVENTIONAL_QUERY_KEYS).
+    pub fn redact_query_only(self, keys: impl IntoIterator<Item = &'static str>) -> Self {
+        self.set(|settings| settings.denied_query = Some(keys.into_iter().collect()))
+    }
+
     /// Captures a request header as `http.request.header.<name>`. Default: none.
     ///
     /// A header that carries secrets is refused, with a warning.
@@ -224,8 +230,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (mut watched, request) = self.layer.begin(request);
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let mut watched = self.layer.begin(&mut request);
         let inner = match &mut watched {
             Some(watched) => observe::within(&mut watched.exchange, || self.inner.call(request)),
             None => self.inner.call(request),

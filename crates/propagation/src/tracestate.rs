@@ -6,7 +6,7 @@
 use http::HeaderValue;
 use opentelemetry::trace::TraceState;
 
-use crate::bytes::class;
+use crate::bytes::{class, is_list, skip, trim_end, trim_start};
 
 const MAX_MEMBERS: usize = 32;
 const MAX_KEY: usize = 256;
@@ -38,7 +38,7 @@ impl TraceStateText {
     }
 
     fn new(text: HeaderValue) -> Option<Self> {
-        is_legal(text.as_bytes()).then_some(Self(text))
+        is_list(text.as_bytes(), MAX_MEMBERS, legal_member).then_some(Self(text))
     }
 
     /// The header value to send on.
@@ -53,7 +53,7 @@ impl TraceStateText {
 
     /// The members, in order.
     pub fn members(&self) -> impl Iterator<Item = (&str, &str)> {
-        members(self.as_str()).filter_map(|member| member.split_once('='))
+        members(self.as_str()).filter_map(|member| cut(member, b'='))
     }
 
     /// The value of `key`.
@@ -84,7 +84,8 @@ impl TraceStateText {
             .chain(rest)
             .take(MAX_MEMBERS)
             .collect();
-        let is_own_legal = is_legal_member(own.as_bytes());
+        let is_own_legal = legal_member(own.as_bytes()).is_some_and(<[u8]>::is_empty)
+            && !own.ends_with([' ', '\t']);
         Self::new(
             HeaderValue::from_str(&all.join(","))
                 .ok()
@@ -100,40 +101,37 @@ impl TraceStateText {
 
 /// The members of a list, without the blanks around them, and without blank ones.
 fn members(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',')
+    let mut rest = Some(text);
+    let split = std::iter::from_fn(move || {
+        let text = rest?;
+        let (member, behind) = cut(text, b',').unzip();
+        rest = behind;
+        Some(member.unwrap_or(text))
+    });
+    split
         .map(|member| member.trim_matches([' ', '\t']))
         .filter(|member| !member.is_empty())
 }
 
-fn is_legal(text: &[u8]) -> bool {
-    let mut count = 0;
-    for member in text.split(|byte| *byte == b',') {
-        let member = trim(member);
-        if member.is_empty() {
-            continue;
-        }
-        count += 1;
-        if count > MAX_MEMBERS || !is_legal_member(member) {
-            return false;
-        }
-    }
-    count > 0
+/// Splits at the first `at`. For texts this short a plain loop beats the search of the standard
+/// library, which is made for long ones.
+fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let found = text.bytes().position(|byte| byte == at)?;
+    Some((&text[..found], &text[found + 1..]))
 }
 
-fn is_legal_member(member: &[u8]) -> bool {
-    let Some(equals) = member.iter().position(|byte| *byte == b'=') else {
-        return false;
+/// What follows the legal member at the start, and the blanks behind it.
+fn legal_member(text: &[u8]) -> Option<&[u8]> {
+    let behind = skip(text, &KEY);
+    let key = &text[..text.len() - behind.len()];
+    let starts_well = matches!(key.first(), Some(b'a'..=b'z' | b'0'..=b'9'));
+    let [b'=', value @ ..] = behind else {
+        return None;
     };
-    let (key, value) = (&member[..equals], &member[equals + 1..]);
-    let starts_well = key
-        .first()
-        .is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    starts_well
-        && key.len() <= MAX_KEY
-        && key.iter().all(|byte| KEY[usize::from(*byte)])
-        && (1..=MAX_VALUE).contains(&value.len())
-        && value.iter().all(|byte| VALUE[usize::from(*byte)])
-        && value.last() != Some(&b' ')
+    let behind = skip(value, &VALUE);
+    let value = trim_end(&value[..value.len() - behind.len()]);
+    let fits = key.len() <= MAX_KEY && (1..=MAX_VALUE).contains(&value.len());
+    (starts_well && fits).then(|| trim_start(behind))
 }
 
 /// The bytes of a key.
@@ -141,17 +139,6 @@ const KEY: [bool; 256] = class!(b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' |
 
 /// The bytes of a value: visible ASCII and blanks, but for `,` and `=`.
 const VALUE: [bool; 256] = class!(b' '..=b'+' | b'-'..=b'<' | b'>'..=b'~');
-
-/// Without the optional white space of HTTP around it.
-pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = text {
-        text = rest;
-    }
-    while let [rest @ .., b' ' | b'\t'] = text {
-        text = rest;
-    }
-    text
-}
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@
 mod call;
 mod exchange;
 mod fault;
+mod log_attributes;
 mod meter;
 mod moment;
 mod outcome;
@@ -23,6 +24,7 @@ mod target;
 pub use call::{Answer, Call, CallEnd, CallHead, CallOutcome, StartedCall};
 pub use exchange::Exchange;
 pub use fault::Fault;
+pub use log_attributes::LogAttributes;
 pub use meter::{Count, Counter, Gauge, Histogram, Meter, Record, UpDownCounter};
 pub use moment::Moment;
 pub use outcome::{End, Outcome, Phase, Sizes};

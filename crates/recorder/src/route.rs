@@ -9,7 +9,8 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
-use campanile_semconv::value;
+use campanile_semconv::{attribute, value};
+use opentelemetry::KeyValue;
 
 /// How many different routes a process keeps.
 pub const MAX_ROUTES: usize = 4096;
@@ -19,6 +20,10 @@ const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 /// How many methods the environment may declare.
 const MAX_METHODS: usize = 32;
+const _: () = assert!(value::HTTP_METHODS.len() <= MAX_METHODS);
+
+/// How many pairs of method and scheme there can be.
+pub(crate) const MAX_ACTIVE: usize = 2 * (MAX_METHODS + 1);
 
 /// Reads a list of methods. It is read once in a process, so its parts may live as long.
 fn known_methods(list: &str) -> Vec<&'static str> {
@@ -34,7 +39,11 @@ fn known_methods(list: &str) -> Vec<&'static str> {
 
 /// A request method, from the closed set of known ones.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct Method(&'static str);
+pub struct Method {
+    name: &'static str,
+    /// Its place among the known ones; behind them when it is none.
+    index: usize,
+}
 
 impl Method {
     /// Finds the known method of this name, case-sensitively; everything else is `_OTHER`.
@@ -47,23 +56,21 @@ impl Method {
             list.as_deref()
                 .map_or_else(|| value::HTTP_METHODS.to_vec(), known_methods)
         });
-        Self(
-            KNOWN
-                .iter()
-                .find(|known| **known == name)
-                .copied()
-                .unwrap_or(value::OTHER),
-        )
+        let index = KNOWN.iter().position(|known| *known == name);
+        Self {
+            name: index.map_or(value::OTHER, |index| KNOWN[index]),
+            index: index.unwrap_or(MAX_METHODS),
+        }
     }
 
     /// The value of `http.request.method`.
     pub const fn as_str(self) -> &'static str {
-        self.0
+        self.name
     }
 
     /// Whether the method is none of the known ones.
     pub fn is_other(self) -> bool {
-        self.0 == value::OTHER
+        self.name == value::OTHER
     }
 }
 
@@ -87,11 +94,26 @@ pub struct RouteKey<'a> {
 pub struct Route {
     key: RouteKey<'static>,
     name: String,
+    active: [KeyValue; 2],
 }
 
 impl Route {
     /// Finds the route of `key`, and makes it when it is new.
     pub fn find(key: &RouteKey<'_>) -> &'static Self {
+        RECENT.with(|recent| {
+            let slot = &recent[slot(key)];
+            match slot.get() {
+                Some(route) if route.key == *key => route,
+                _ => {
+                    let route = Self::find_shared(key);
+                    slot.set(Some(route));
+                    route
+                }
+            }
+        })
+    }
+
+    fn find_shared(key: &RouteKey<'_>) -> &'static Self {
         static ROUTES: LazyLock<RwLock<Routes>> = LazyLock::new(RwLock::default);
         let known = ROUTES
             .read()
@@ -146,14 +168,36 @@ impl Route {
         self.key.domain
     }
 
+    /// A number for the pair of method and scheme, below [`MAX_ACTIVE`].
+    pub(crate) fn active_slot(&self) -> usize {
+        2 * self.key.method.index + usize::from(self.key.scheme == "https")
+    }
+
+    /// The attributes that active requests are counted under.
+    pub(crate) fn active(&self) -> &[KeyValue; 2] {
+        &self.active
+    }
+
     /// The span's name: `{method} {template}`, with `HTTP` for an unknown method.
     pub fn name(&'static self) -> &'static str {
         &self.name
     }
 }
 
+/// How many routes a thread finds again without a lock.
+const RECENT_ROUTES: usize = 64;
+
 thread_local! {
     static CURRENT: Cell<Option<&'static Route>> = const { Cell::new(None) };
+    static RECENT: [Cell<Option<&'static Route>>; RECENT_ROUTES] =
+        const { [const { Cell::new(None) }; RECENT_ROUTES] };
+}
+
+/// Where a thread keeps the route of `key`, in place of whatever else belongs there.
+fn slot(key: &RouteKey<'_>) -> usize {
+    let template = key.template.as_deref().unwrap_or_default();
+    let mix = |mix: usize, byte: &u8| mix.wrapping_mul(31).wrapping_add(usize::from(*byte));
+    template.as_bytes().iter().fold(key.method.name.len(), mix) % RECENT_ROUTES
 }
 
 /// Makes a route the one in question on this thread, until the scope is left.
@@ -211,6 +255,10 @@ impl Routes {
         }
         let route: &'static Route = Box::leak(Box::new(Route {
             name: name(&key),
+            active: [
+                KeyValue::new(attribute::HTTP_REQUEST_METHOD, key.method.name),
+                KeyValue::new(attribute::URL_SCHEME, key.scheme),
+            ],
             key: key.clone(),
         }));
         self.0.insert(key, route);
@@ -268,6 +316,20 @@ mod tests {
     fn a_declared_list_of_methods_replaces_the_known_ones() {
         assert_eq!(known_methods("GET, PURGE,,post "), ["GET", "PURGE", "post"]);
         assert_eq!(known_methods(""), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn routes_that_share_a_place_are_told_apart() {
+        let templates = (0..4 * RECENT_ROUTES).map(|i| format!("/told-apart/{i}"));
+        for template in templates.clone().chain(templates) {
+            let mut key = key("GET", None);
+            key.template = Some(Cow::Borrowed(template.as_str()));
+            let route = Route::find(&key);
+            assert_eq!(route.template(), Some(template.as_str()));
+            assert!(std::ptr::eq(route, Route::find_shared(&key)));
+            key.scheme = "https";
+            assert_eq!(Route::find(&key).scheme(), "https");
+        }
     }
 
     #[test]

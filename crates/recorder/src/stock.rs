@@ -1,5 +1,6 @@
 //! The seam over the plain OpenTelemetry API: any SDK, any provider.
 
+mod active;
 mod attributes;
 mod call;
 mod instruments;
@@ -7,16 +8,17 @@ mod meter;
 mod series;
 
 use std::fmt;
-use std::str::FromStr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use campanile_propagation::{Carried, Parent};
+use campanile_propagation::{Carried, Parent, TraceStateText};
 use campanile_semconv::{SCHEMA_URL, attribute};
 use opentelemetry::trace::{
     Link, Span, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, TraceState, Tracer,
 };
 use opentelemetry::{Context, InstrumentationScope, KeyValue, SpanId, TraceId, global};
 
+use self::active::Active;
 use self::instruments::Instruments;
 use crate::{
     CallEnd, CallHead, Caller, End, Head, Meter, Moment, Recorder, Started, StartedCall, Tracing,
@@ -49,16 +51,23 @@ impl Stock<global::BoxedTracer> {
     /// Uses the global tracer and meter providers as they are now.
     pub fn from_global() -> Self {
         let tracer = global::tracer_with_scope(scope());
-        Self::new(tracer, global::meter_with_scope(scope()))
+        Self::over(tracer, global::meter_with_scope(scope()), Active::global())
     }
 }
 
 impl<T> Stock<T> {
     /// Uses `tracer` and `meter`.
+    ///
+    /// Make one for a meter and share it by a [`Handle`](crate::Handle): its active requests are
+    /// told when someone collects, and of two that tell the same series the SDK keeps the last.
     pub fn new(tracer: T, meter: opentelemetry::metrics::Meter) -> Self {
+        Self::over(tracer, meter, Active::new())
+    }
+
+    fn over(tracer: T, meter: opentelemetry::metrics::Meter, active: Arc<Active>) -> Self {
         Self {
             tracer,
-            instruments: Instruments::new(meter),
+            instruments: Instruments::new(meter, active),
             calls: call::Instruments::new(),
         }
     }
@@ -74,18 +83,18 @@ where
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync + 'static,
 {
-    fn start(&self, head: Head<'_>) -> Started {
+    fn start(&self, mut head: Head<'_>) -> Started {
         let at = SystemTime::now();
         let (has_metrics, tracing, route) = (head.metrics, head.tracing, head.route);
         if has_metrics {
             self.instruments.begin(route);
         }
         self.instruments.drop_baggage(head.baggage_drops);
-        let parent = parent_context(&head);
+        let parent = parent_context(&mut head);
         let context = match tracing {
             Tracing::PassOn => parent,
             Tracing::Suppressed => suppressed(&parent),
-            Tracing::Span => self.open(head, &parent, at),
+            Tracing::Span => self.open(&mut head, &parent, at),
         };
         Started {
             context,
@@ -98,8 +107,6 @@ where
 
     fn end(&self, started: &Started, end: End) {
         if started.has_metrics {
-            // inside the context, so that an SDK with exemplars finds the span
-            let _current = started.context.clone().attach();
             self.instruments.end(&end);
         }
         if !started.has_span {
@@ -117,7 +124,10 @@ where
             if end.error_type().is_some() {
                 span.set_status(Status::error(""));
             }
-            for attribute in attributes::at_end(end) {
+            for attribute in attributes::at_end(&end).into_iter().flatten() {
+                span.set_attribute(attribute);
+            }
+            for attribute in end.attributes {
                 span.set_attribute(attribute);
             }
         }
@@ -170,11 +180,11 @@ where
     T::Span: Send + Sync + 'static,
 {
     /// Opens the root span below `parent`.
-    fn open(&self, head: Head<'_>, parent: &Context, at: SystemTime) -> Context {
+    fn open(&self, head: &mut Head<'_>, parent: &Context, at: SystemTime) -> Context {
         let mut builder = self.tracer.span_builder(head.route.name());
         builder.span_kind = Some(SpanKind::Server);
         builder.start_time = Some(at);
-        if let Caller::Link(link) = head.caller {
+        if let Caller::Link(link) = &head.caller {
             builder.links = Some(vec![Link::with_context(
                 link.to_span_context(TraceState::NONE),
             )]);
@@ -187,13 +197,13 @@ where
 
 /// The context the root span is built in: nothing of the task's own unless asked for, the
 /// caller's span if it is to be continued, and what travels with it.
-fn parent_context(head: &Head<'_>) -> Context {
+fn parent_context(head: &mut Head<'_>) -> Context {
     let (parent, base) = match &head.caller {
         Caller::Parent(parent) => (Some(*parent), Context::new()),
         Caller::Unknown | Caller::Link(_) => (None, Context::new()),
         Caller::Context(context) => return context.clone(),
     };
-    let mut carried = head.carried.clone();
+    let mut carried = std::mem::take(&mut head.carried);
     // the SDK's own generator makes random ids; only a new root may say so for its whole trace
     carried.random |= parent.is_none() && head.tracing == Tracing::Span;
     let remote = parent.map(|parent| parent.to_span_context(state(&carried)));
@@ -210,9 +220,8 @@ fn parent_context(head: &Head<'_>) -> Context {
 
 /// As much of the list as the API's own type can hold; the text travels beside it.
 fn state(carried: &Carried) -> TraceState {
-    let text = carried.tracestate.as_ref().map(|state| state.as_str());
-    text.and_then(|text| TraceState::from_str(text).ok())
-        .unwrap_or_default()
+    let text = carried.tracestate.as_ref();
+    text.map_or(TraceState::NONE, TraceStateText::to_api)
 }
 
 /// A context in which nothing is sampled: the caller's trace when there is one, else one that

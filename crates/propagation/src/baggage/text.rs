@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::{MAX_BYTES, MAX_MEMBERS};
-use crate::bytes::class;
-use crate::tracestate::trim;
+use crate::bytes::{class, is_list, skip, trim, trim_start};
 
 /// A member as it stands in the header.
 pub(super) enum Member<'a> {
@@ -22,13 +21,11 @@ pub(super) struct Parts<'a> {
 
 /// The members of a line; blank ones are passed over.
 pub(super) fn members(line: &[u8]) -> impl Iterator<Item = Member<'_>> {
-    listed(line).map(|member| parts(member).unwrap_or(Member::Malformed))
-}
-
-fn listed(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| *byte == b',')
+    let members = line
+        .split(|byte| *byte == b',')
         .map(trim)
-        .filter(|member| !member.is_empty())
+        .filter(|member| !member.is_empty());
+    members.map(|member| parts(member).unwrap_or(Member::Malformed))
 }
 
 fn parts(member: &[u8]) -> Option<Member<'_>> {
@@ -43,23 +40,29 @@ fn parts(member: &[u8]) -> Option<Member<'_>> {
             None => None,
         },
     };
-    is_legal_member(member).then_some(Member::Legal(parts, text(member)?))
+    let is_legal = legal_member(member).is_some_and(<[u8]>::is_empty);
+    is_legal.then_some(Member::Legal(parts, text(member)?))
 }
 
-fn is_legal_member(member: &[u8]) -> bool {
-    let (pair, properties) = cut(member, b';');
-    let are_legal = |properties: &[u8]| {
-        let mut properties = properties.split(|byte| *byte == b';');
-        properties.all(|property| is_pair(property).unwrap_or_else(|| is_token(trim(property))))
-    };
-    is_pair(pair) == Some(true) && properties.is_none_or(are_legal)
-}
-
-/// Whether `key=value` is legal; `None` without a `=`.
-fn is_pair(text: &[u8]) -> Option<bool> {
-    let (key, value) = cut(text, b'=');
-    let is_value = |value: &[u8]| value.iter().all(|byte| VALUE[usize::from(*byte)]);
-    value.map(|value| is_token(trim(key)) && is_value(trim(value)))
+/// What follows the legal member at the start, which is `key=value` with any number of `;key` and
+/// `;key=value` behind it: one pass.
+fn legal_member(mut text: &[u8]) -> Option<&[u8]> {
+    let mut is_property = false;
+    loop {
+        let key = trim_start(text);
+        let behind = skip(key, &TOKEN);
+        let has_key = behind.len() < key.len();
+        let mut rest = trim_start(behind);
+        match rest {
+            [b'=', value @ ..] if has_key => rest = trim_start(skip(trim_start(value), &VALUE)),
+            _ if has_key && is_property => {}
+            _ => return None,
+        }
+        let [b';', more @ ..] = rest else {
+            return Some(rest);
+        };
+        (text, is_property) = (more, true);
+    }
 }
 
 /// What stands before and behind the first `at`.
@@ -86,13 +89,7 @@ const VALUE: [bool; 256] = class!(b'!' | b'#'..=b'+' | b'-'..=b':' | b'<'..=b'['
 
 /// Whether a line can go on as it is: every member legal, within the limits, and not blank.
 pub(super) fn is_legal(line: &[u8]) -> bool {
-    let mut count = 0;
-    line.len() <= MAX_BYTES
-        && listed(line).all(|member| {
-            count += 1;
-            is_legal_member(member) && count <= MAX_MEMBERS
-        })
-        && count > 0
+    line.len() <= MAX_BYTES && is_list(line, MAX_MEMBERS, legal_member)
 }
 
 /// The legal members of all lines, within the limits, and how many others there were.

@@ -1,14 +1,17 @@
 //! Attributes of an exchange, as the semantic conventions for HTTP servers ask.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use campanile_semconv::attribute as key;
 use opentelemetry::KeyValue;
 
 use crate::{End, Head, Route};
 
 /// What a sampler may see: given when the span starts.
-pub(super) fn at_start(head: Head<'_>) -> Vec<KeyValue> {
+pub(super) fn at_start(head: &mut Head<'_>) -> Vec<KeyValue> {
     let route = head.route;
-    let mut all = head.attributes;
+    let mut all = std::mem::take(&mut head.attributes);
     all.reserve(16);
     let mut text = |key, value: Option<&str>| {
         all.extend(value.map(|value| KeyValue::new(key, value.to_owned())));
@@ -19,14 +22,15 @@ pub(super) fn at_start(head: Head<'_>) -> Vec<KeyValue> {
     text(key::SERVER_ADDRESS, head.server_address);
     text(key::USER_AGENT_ORIGINAL, head.user_agent);
     text(key::CAMPANILE_REQUEST_ID, head.request_id);
-    text(
-        key::CLIENT_ADDRESS,
-        head.client.map(|ip| ip.to_string()).as_deref(),
-    );
-    text(
-        key::NETWORK_PEER_ADDRESS,
-        head.peer.map(|peer| peer.ip().to_string()).as_deref(),
-    );
+    let peer = head.peer.map(|peer| address(peer.ip()));
+    let client = match (head.client, &peer) {
+        (Some(client), Some(text)) if head.peer.map(|peer| peer.ip()) == Some(client) => {
+            Some(Arc::clone(text))
+        }
+        (client, _) => client.map(address),
+    };
+    all.extend(client.map(|text| KeyValue::new(key::CLIENT_ADDRESS, text)));
+    all.extend(peer.map(|text| KeyValue::new(key::NETWORK_PEER_ADDRESS, text)));
     all.extend(
         head.peer
             .map(|peer| KeyValue::new(key::NETWORK_PEER_PORT, i64::from(peer.port()))),
@@ -35,11 +39,7 @@ pub(super) fn at_start(head: Head<'_>) -> Vec<KeyValue> {
         head.server_port
             .map(|port| KeyValue::new(key::SERVER_PORT, i64::from(port))),
     );
-    all.push(KeyValue::new(
-        key::HTTP_REQUEST_METHOD,
-        route.method().as_str(),
-    ));
-    all.push(KeyValue::new(key::URL_SCHEME, route.scheme()));
+    all.extend_from_slice(route.active());
     all.extend(
         route
             .version()
@@ -50,15 +50,40 @@ pub(super) fn at_start(head: Head<'_>) -> Vec<KeyValue> {
     all
 }
 
+/// The text of an address. A dotted quad is written by hand, as the formatting machinery costs ten
+/// times as much.
+fn address(ip: IpAddr) -> Arc<str> {
+    let IpAddr::V4(ip) = ip else {
+        return ip.to_string().into();
+    };
+    let (mut text, mut length) = ([0; 15], 0);
+    let mut push = |byte| {
+        text[length] = byte;
+        length += 1;
+    };
+    for (i, octet) in ip.octets().into_iter().enumerate() {
+        if i > 0 {
+            push(b'.');
+        }
+        for unit in [100, 10, 1] {
+            if octet >= unit || unit == 1 {
+                push(b'0' + octet / unit % 10);
+            }
+        }
+    }
+    std::str::from_utf8(&text[..length])
+        .unwrap_or_default()
+        .into()
+}
+
 /// What is known when the span ends.
-pub(super) fn at_end(end: End) -> impl Iterator<Item = KeyValue> {
-    let known = [
+pub(super) fn at_end(end: &End) -> [Option<KeyValue>; 4] {
+    [
         Some(KeyValue::new(key::CAMPANILE_OUTCOME, end.outcome.as_str())),
         Some(KeyValue::new(key::CAMPANILE_PHASE, end.phase.as_str())),
-        status(&end),
-        error(&end),
-    ];
-    known.into_iter().flatten().chain(end.attributes)
+        status(end),
+        error(end),
+    ]
 }
 
 /// What is better known of the route now than it was at the start. The SDK keeps both values of a
@@ -82,18 +107,8 @@ pub(super) fn duration(end: &End) -> Vec<KeyValue> {
         template(route),
         domain(route),
     ];
-    active(route)
-        .into_iter()
-        .chain(optional.into_iter().flatten())
-        .collect()
-}
-
-/// The series of `http.server.active_requests`: the same at the beginning and at the end.
-pub(super) fn active(route: &'static Route) -> [KeyValue; 2] {
-    [
-        KeyValue::new(key::HTTP_REQUEST_METHOD, route.method().as_str()),
-        KeyValue::new(key::URL_SCHEME, route.scheme()),
-    ]
+    let active = route.active().iter().cloned();
+    active.chain(optional.into_iter().flatten()).collect()
 }
 
 fn status(end: &End) -> Option<KeyValue> {
@@ -116,4 +131,19 @@ fn domain(route: &'static Route) -> Option<KeyValue> {
     route
         .domain()
         .map(|value| KeyValue::new(key::CAMPANILE_DOMAIN, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_anyone_writes_it() {
+        for octet in 0..=255 {
+            let ip = IpAddr::from([octet, 0, 255 - octet, 10]);
+            assert_eq!(*address(ip), *ip.to_string());
+        }
+        let ip = IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(*address(ip), *"fe80::1");
+    }
 }

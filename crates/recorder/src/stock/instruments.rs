@@ -1,10 +1,11 @@
 //! The instruments of HTTP exchanges.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use campanile_semconv::metric;
-use opentelemetry::metrics::{Histogram, UpDownCounter};
+use opentelemetry::metrics::{Histogram, ObservableUpDownCounter};
 
+use super::active::Active;
 use super::attributes;
 use super::meter::StockMeter;
 use super::series::AllSeries;
@@ -16,7 +17,8 @@ type Key = (usize, Option<u16>, Option<&'static str>);
 
 pub(super) struct Instruments {
     duration: Histogram<f64>,
-    active: UpDownCounter<i64>,
+    active: Arc<Active>,
+    _active_told: ObservableUpDownCounter<i64>,
     series: AllSeries<Key>,
     request_size: OnceLock<Histogram<f64>>,
     response_size: OnceLock<Histogram<f64>>,
@@ -25,11 +27,13 @@ pub(super) struct Instruments {
 }
 
 impl Instruments {
-    pub(super) fn new(meter: opentelemetry::metrics::Meter) -> Self {
+    pub(super) fn new(meter: opentelemetry::metrics::Meter, active: Arc<Active>) -> Self {
+        let active_told = Active::tell(&active, &meter);
         let meter = StockMeter::new(meter);
         Self {
             duration: meter.new_histogram(&metric::HTTP_SERVER_REQUEST_DURATION),
-            active: meter.new_up_down_counter(&metric::HTTP_SERVER_ACTIVE_REQUESTS),
+            active,
+            _active_told: active_told,
             series: AllSeries::new(&metric::HTTP_SERVER_REQUEST_DURATION),
             request_size: OnceLock::new(),
             response_size: OnceLock::new(),
@@ -43,7 +47,7 @@ impl Instruments {
     }
 
     pub(super) fn begin(&self, route: &'static Route) {
-        self.active.add(1, &attributes::active(route));
+        self.active.begin(route);
     }
 
     pub(super) fn end(&self, end: &End) {
@@ -55,7 +59,7 @@ impl Instruments {
         let make = || attributes::duration(end);
         let attributes = self.series.find(&self.meter, key, make);
         self.duration.record(end.elapsed.as_secs_f64(), &attributes);
-        self.active.add(-1, &attributes::active(end.route));
+        self.active.end(end.route);
         let sizes = [
             (
                 end.sizes.request,
