@@ -38,7 +38,7 @@ where
         if cut || self.beat(task) {
             return Poll::Ready(());
         }
-        self.barrier(task);
+        self.barrier(None, task);
         self.flush_own(task);
         Poll::Pending
     }
@@ -117,7 +117,7 @@ where
     }
 
     /// Sends a barrier behind data whose receipt is not known, unless one is under way.
-    fn barrier(&mut self, task: &mut Task<'_>) {
+    fn barrier(&mut self, now: Option<u32>, task: &mut Task<'_>) {
         let Some(pings) = &self.pings else { return };
         let line = self.connection.line();
         let settings = line.sessions.settings();
@@ -126,7 +126,7 @@ where
         }
         let wanted = line.flow_if(|flow| flow.wants_receipt()).unwrap_or(false);
         if wanted {
-            let now = self.connection.now();
+            let now = now.unwrap_or_else(|| self.connection.now());
             if pings.may_send(now, Units::of(settings.tick())) {
                 self.ping(now, false, task);
             }
@@ -158,7 +158,7 @@ where
         let (limits, series) = (&line.sessions.settings().limits, line.series());
         line.flow_if(|flow| flow.flush(now, limits, series));
         series.flush.record(Units::seconds(age(now, since)));
-        self.barrier(task);
+        self.barrier(Some(now), task);
         self.flush_own(task);
     }
 
