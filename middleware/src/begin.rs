@@ -5,7 +5,9 @@ use std::mem::swap;
 use std::sync::Arc;
 
 use campanile_propagation::{Baggage, Extracted, Trust, extract};
-use campanile_recorder::{Caller, Exchange, Head, Outcome, RequestId, Route, Seed, Tracing};
+use campanile_recorder::{
+    Caller, Exchange, Head, LogAttributes, Outcome, RequestId, Route, Seed, Tracing,
+};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
 use opentelemetry::trace::TraceContextExt;
@@ -104,10 +106,15 @@ impl ServerLayer {
             key.scheme = if is_https { "https" } else { "http" };
         }
         let route = Route::find(&key);
-        let is_grpc = grpc::is_grpc(view.headers);
+        let is_grpc = view.method == Method::POST && grpc::is_grpc(view.headers);
         let mut attributes = verdict.attributes;
         attributes.extend(settings.request_headers.read(view.headers));
-        attributes.extend(settings.of_baggage(&carried.baggage));
+        let members = settings.of_baggage(&carried.baggage);
+        attributes.extend(
+            members
+                .iter()
+                .map(|(key, value)| KeyValue::new(*key, value.clone())),
+        );
         if settings.rpc && is_grpc {
             attributes.extend(head::rpc(view.uri.path()));
         }
@@ -116,7 +123,7 @@ impl ServerLayer {
             Some(host) => head::host_and_port(host),
             None => head::server(view.uri, view.headers),
         };
-        let exchange = Exchange::begin(
+        let mut exchange = Exchange::begin(
             &self.recorder,
             Head {
                 caller,
@@ -137,6 +144,9 @@ impl ServerLayer {
                 attributes,
             },
         );
+        if let Some(members) = LogAttributes::new(members) {
+            exchange.add_to_context(members);
+        }
         let request_bytes = settings.sizes.then(RequestBytes::default);
         Box::new(Watched {
             exchange,
@@ -207,10 +217,12 @@ impl Settings {
         }
     }
 
-    fn of_baggage(&self, baggage: &Baggage) -> impl Iterator<Item = KeyValue> {
-        self.baggage
-            .iter()
-            .filter_map(|key| Some(KeyValue::new(*key, baggage.get(key)?.into_owned())))
+    /// The allowed members, decoded.
+    fn of_baggage(&self, baggage: &Baggage) -> Vec<(&'static str, String)> {
+        let allowed = self.baggage.iter();
+        allowed
+            .filter_map(|key| Some((*key, baggage.get(key)?.into_owned())))
+            .collect()
     }
 }
 

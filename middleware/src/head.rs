@@ -58,15 +58,20 @@ pub(crate) fn server<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> (Option<&'a st
 /// Splits `host[:port]`. An IPv6 address loses its brackets; user information is cut off; without
 /// a port there is none, rather than a guess.
 pub(crate) fn host_and_port(text: &str) -> (Option<&str>, Option<u16>) {
-    let text = text.rsplit_once('@').map_or(text, |(_, host)| host);
+    let text = cut_last(text, b'@').map_or(text, |(_, host)| host);
     let (host, rest) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
         Some((host, rest)) => (host, rest.strip_prefix(':')),
-        None => text
-            .rsplit_once(':')
-            .map_or((text, None), |(host, port)| (host, Some(port))),
+        None => cut_last(text, b':').map_or((text, None), |(host, port)| (host, Some(port))),
     };
     let host = Some(host.trim()).filter(|host| !host.is_empty());
     (host, host.and(rest).and_then(|port| port.parse().ok()))
+}
+
+/// Splits at the last `at`. For texts this short a plain loop beats the search of the standard
+/// library, which is made for long ones.
+fn cut_last(text: &str, at: u8) -> Option<(&str, &str)> {
+    let found = text.bytes().rposition(|byte| byte == at)?;
+    Some((&text[..found], &text[found + 1..]))
 }
 
 /// The user-agent header, when it is text.

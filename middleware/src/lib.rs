@@ -20,6 +20,7 @@ mod request_id;
 mod route;
 mod server;
 mod settings;
+mod timeout;
 
 pub use body_size::{CountRequestBody, RequestBody, RequestBodyLayer};
 pub use client::{Client, ClientLayer};
@@ -30,6 +31,9 @@ pub use request_id::{RequestIdFuture, RequestIdLayer, SetRequestId};
 pub use route::{RouteLayer, Routed};
 pub use server::{Server, ServerLayer};
 pub use settings::{Observe, TraceResponse};
+
+pub use campanile_redaction::CONVENTIONAL_KEYS as CONVENTIONAL_QUERY_KEYS;
+pub use timeout::TimedOut;
 
 /// The chapters of the guide, compiled.
 #[cfg(all(doctest, feature = "axum"))]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use campanile_propagation::{Parent, Trust};
+use campanile_redaction::{redact_query, redact_query_keys};
 use http::{HeaderName, HeaderValue, request, response};
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
@@ -80,6 +81,8 @@ pub(crate) struct Settings {
     pub(crate) on_response: ResponseRule<Vec<KeyValue>>,
     pub(crate) proxies: Option<TrustedProxies>,
     pub(crate) allowed_query: Vec<&'static str>,
+    /// When set, only the values of these keys are redacted.
+    pub(crate) denied_query: Option<Vec<&'static str>>,
     pub(crate) request_headers: Capture,
     pub(crate) response_headers: Capture,
     pub(crate) baggage: Vec<&'static str>,
@@ -103,6 +106,7 @@ impl Settings {
             on_response: None,
             proxies: None,
             allowed_query: Vec::new(),
+            denied_query: None,
             request_headers: Capture::requests(),
             response_headers: Capture::responses(),
             baggage: Vec::new(),
@@ -113,6 +117,14 @@ impl Settings {
             rpc: false,
             sizes: false,
             trace_response: None,
+        }
+    }
+
+    /// The query as it may leave.
+    pub(crate) fn redact(&self, query: &str) -> String {
+        match &self.denied_query {
+            Some(keys) => redact_query_keys(query, keys),
+            None => redact_query(query, &self.allowed_query),
         }
     }
 

@@ -459,3 +459,45 @@ async fn an_exception_is_a_log_event_in_the_context_of_the_request() {
         )
     );
 }
+
+#[tokio::test]
+async fn the_weaker_rule_for_queries_is_there_for_those_who_ask() {
+    let observed = Observed::new();
+    let layer = ServerLayer::new(&observed.handle).redact_query_only(["token"]);
+    send(layer, request(&[])).await;
+    assert_eq!(
+        observed.only_end().text("url.query"),
+        "page=2&token=REDACTED"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_stands_in_for_one_too_late_is_a_timeout() {
+    let observed = Observed::new();
+    let service = service_fn(async |_: Request<Body>| {
+        let answer = Response::builder()
+            .status(503)
+            .extension(campanile_http::TimedOut);
+        Ok::<_, Infallible>(answer.body(Body::from("too late")).unwrap())
+    });
+    let app = ServerLayer::new(&observed.handle).layer(service);
+    app.oneshot(request(&[])).await.unwrap().into_bytes().await;
+    let end = observed.only_end();
+    assert_eq!(
+        (end.text("campanile.outcome"), end.text("error.type")),
+        ("timeout".into(), "timeout".into())
+    );
+    assert_eq!(end.text("http.response.status_code"), "503");
+}
+
+#[tokio::test]
+async fn a_timeout_error_of_tokio_is_a_timeout() {
+    let observed = Observed::new();
+    let service = service_fn(async |_: Request<Body>| {
+        let never = std::future::pending::<Response<Body>>();
+        tokio::time::timeout(std::time::Duration::ZERO, never).await
+    });
+    let app = ServerLayer::new(&observed.handle).layer(service);
+    app.oneshot(request(&[])).await.unwrap_err();
+    assert_eq!(observed.only_end().text("campanile.outcome"), "timeout");
+}

@@ -142,6 +142,12 @@ async fn a_request_and_a_socket_are_seen_in_every_signal() {
         line["span_id"].as_str().unwrap(),
         record.span_id.unwrap().to_string()
     );
+    assert_eq!(line["domain"], "chat");
+    let domain = record
+        .attributes
+        .get("campanile.domain")
+        .map(ToString::to_string);
+    assert_eq!(domain.as_deref(), Some("chat"));
     assert!(!stderr.contains("s3cr3t"), "no query value is ever logged");
 }
 

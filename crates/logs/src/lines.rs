@@ -7,6 +7,7 @@ mod tests;
 use std::cell::RefCell;
 use std::time::SystemTime;
 
+use campanile_recorder::LogAttributes;
 use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 use tracing::{Event, Level, Metadata, Subscriber, span};
@@ -24,7 +25,8 @@ const KEEP_BYTES: usize = 16 * 1024;
 ///
 /// `domain`, `request_id`, `event` and `outcome` are taken from the event's fields of these names.
 /// Without such a field `event` is the name given by `name:`; domain and request id are those of the
-/// nearest enclosing `tracing` span that has them, else of the exchange under way.
+/// nearest enclosing `tracing` span that has them, else of the exchange under way. Allowed baggage
+/// of the exchange follows the event's own fields.
 #[derive(Debug)]
 pub struct Lines {
     /// `,"service":"..."`, escaped once.
@@ -62,6 +64,17 @@ impl Lines {
         out.extend_from_slice(b",\"target\":");
         json::string(out, event.metadata().target());
         out.extend_from_slice(fields.own());
+        Context::map_current(|context| {
+            let carried = LogAttributes::of(context)
+                .into_iter()
+                .flat_map(LogAttributes::iter);
+            for (name, value) in carried.filter(|(name, _)| fields.is_free(name)) {
+                out.push(b',');
+                json::string(out, name);
+                out.push(b':');
+                json::string(out, value);
+            }
+        });
         out.extend_from_slice(b"}\n");
     }
 }

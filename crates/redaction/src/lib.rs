@@ -5,5 +5,5 @@
 mod query;
 mod url;
 
-pub use query::{REDACTED, redact_query};
+pub use query::{CONVENTIONAL_KEYS, REDACTED, redact_query, redact_query_keys};
 pub use url::redact_url;

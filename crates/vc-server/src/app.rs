@@ -7,14 +7,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, FromRequestParts, Request};
 use axum::http::{StatusCode, header, request::Parts};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use axum::{Extension, Router};
 use campanile::Trust;
-use campanile::http::{RouteLayer, ServerLayer};
+use campanile::http::{RouteLayer, ServerLayer, TimedOut};
 use campanile::recorder::Source;
 use campanile::ws::Sessions;
 
@@ -158,7 +158,7 @@ fn is_local(head: &Parts) -> bool {
 async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIME, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::late().into_response(),
+        Err(_) => (Extension(TimedOut), Problem::late()).into_response(),
     }
 }
 

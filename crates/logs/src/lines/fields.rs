@@ -124,6 +124,12 @@ impl Fields {
         &self.own
     }
 
+    /// Whether no field of the line has this name.
+    pub(super) fn is_free(&self, name: &str) -> bool {
+        let own = self.seen.iter().any(|seen| *seen == name);
+        !own && !RESERVED.contains(&name) && Known::find(name).is_none()
+    }
+
     /// Appends one known field, `null` when it is unknown.
     pub(super) fn known(&self, out: &mut Vec<u8>, which: Known, inherited: &Inherited) {
         json::plain(out, format_args!(",\"{}\":", which.name()));

@@ -179,3 +179,23 @@ fn domain_and_request_id_are_those_of_the_exchange_under_way() {
     assert_eq!(line["domain"], "chat");
     assert_eq!(line["request_id"], id.as_str());
 }
+
+#[test]
+fn allowed_baggage_of_the_exchange_is_on_its_lines_and_takes_no_name_away() {
+    use campanile_recorder::LogAttributes;
+    let pairs = [
+        ("tenant", "acme"),
+        ("room", "from baggage"),
+        ("level", "from baggage"),
+    ];
+    let pairs = pairs.map(|(key, value)| (key, value.to_owned()));
+    let carried = LogAttributes::new(pairs.into()).expect("there are some");
+    let line = only(|| {
+        let _attached = Context::current_with_value(carried).attach();
+        tracing::info!(room = 7, "inside");
+    });
+    assert_eq!(
+        (&line["tenant"], &line["room"], &line["level"]),
+        (&"acme".into(), &7.into(), &"INFO".into())
+    );
+}
