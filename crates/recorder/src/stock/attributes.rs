@@ -1,5 +1,6 @@
 //! Attributes of an exchange, as the semantic conventions for HTTP servers ask.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -50,9 +51,21 @@ pub(super) fn at_start(head: &mut Head<'_>) -> Vec<KeyValue> {
     all
 }
 
-/// The text of an address. A dotted quad is written by hand, as the formatting machinery costs ten
-/// times as much.
+/// The text of an address. Each thread keeps the last one: behind a proxy, and on a connection that
+/// is kept alive, the next request mostly comes from the same.
 fn address(ip: IpAddr) -> Arc<str> {
+    thread_local! {
+        static LAST: RefCell<Option<(IpAddr, Arc<str>)>> = const { RefCell::new(None) };
+    }
+    LAST.with_borrow_mut(|last| match last {
+        Some((known, text)) if *known == ip => Arc::clone(text),
+        _ => Arc::clone(&last.insert((ip, write(ip))).1),
+    })
+}
+
+/// Writes an address. A dotted quad is written by hand, as the formatting machinery costs ten
+/// times as much.
+fn write(ip: IpAddr) -> Arc<str> {
     let IpAddr::V4(ip) = ip else {
         return ip.to_string().into();
     };
@@ -142,6 +155,7 @@ mod tests {
         for octet in 0..=255 {
             let ip = IpAddr::from([octet, 0, 255 - octet, 10]);
             assert_eq!(*address(ip), *ip.to_string());
+            assert_eq!(address(ip), address(ip));
         }
         let ip = IpAddr::from([0xfe80, 0, 0, 0, 0, 0, 0, 1]);
         assert_eq!(*address(ip), *"fe80::1");
