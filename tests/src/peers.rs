@@ -33,6 +33,12 @@ pub fn node() -> Option<Command> {
     found("npm peers", command)
 }
 
+/// Where Debian's Prometheus is.
+pub fn prometheus() -> Option<PathBuf> {
+    let program = PathBuf::from("/usr/bin/prometheus");
+    found("prometheus", program.exists().then_some(program))
+}
+
 /// Where Debian's Chromium is.
 pub fn chromium() -> Option<PathBuf> {
     let program = PathBuf::from("/usr/bin/chromium");

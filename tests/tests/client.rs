@@ -12,7 +12,6 @@ use campanile::Telemetry;
 use campanile::http::{ClientLayer, RouteLayer, ServerLayer};
 use campanile::propagation::carry;
 use campanile::semconv::span::CHAT_STORE_MESSAGE;
-use campanile_otlp_receiver::contract::{Contract, Registry};
 use campanile_otlp_receiver::{Receiver, Span, SpanKind};
 use hyper_util::client::legacy;
 use hyper_util::rt::TokioExecutor;
@@ -101,6 +100,5 @@ async fn a_trace_goes_through_services_and_tasks_and_keeps_the_contract() {
     let url = call.attributes.get("url.full").unwrap().to_string();
     assert!(url.ends_with("/rooms/1?token=REDACTED"), "{url}");
 
-    let registry = campanile_tests::peers::root().join("docs/signals/registry");
-    Contract::new(Registry::from_dir(registry).unwrap()).assert_kept(&seen);
+    campanile_tests::contract().assert_kept(&seen);
 }

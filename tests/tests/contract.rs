@@ -12,13 +12,9 @@ use axum::routing::{get, post};
 use campanile::Telemetry;
 use campanile::http::{RouteLayer, ServerLayer, TrustedProxies};
 use campanile_otlp_receiver::Receiver;
-use campanile_otlp_receiver::contract::{Contract, Registry, Rule};
+use campanile_otlp_receiver::contract::Rule;
+use campanile_tests::contract;
 use tower::ServiceExt;
-
-fn contract() -> Contract {
-    let folder = campanile_tests::peers::root().join("docs/signals/registry");
-    Contract::new(Registry::from_dir(folder).unwrap())
-}
 
 /// Requests of every kind that the conventions say something about.
 async fn traffic(receiver: &Receiver) {

@@ -112,6 +112,8 @@ async fn a_request_and_a_socket_are_seen_in_every_signal() {
             .any(|span| span.name.contains("message") && span.trace_id == connect.trace_id)
     );
 
+    campanile_tests::contract().assert_kept(&receiver.seen());
+
     let metrics = receiver.metrics();
     let names: Vec<_> = metrics.iter().map(|metric| metric.name()).collect();
     for name in [

@@ -13,8 +13,8 @@ use axum::response::Response;
 use axum::routing::{any, get, post};
 use campanile::Telemetry;
 use campanile::http::{RouteLayer, ServerLayer};
-use campanile_otlp_receiver::contract::{Contract, Registry};
 use campanile_otlp_receiver::{Receiver, Seen, Span};
+use campanile_tests::contract;
 use campanile_tests::server::HANG;
 use http_body_util::{BodyExt, StreamBody};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -196,11 +196,6 @@ impl Served {
         let found = tokio::time::timeout(HANG, search).await;
         found.unwrap_or_else(|_| panic!("{row}: it did not end: {:?}", self.receiver.seen()))
     }
-}
-
-fn contract() -> Contract {
-    let folder = campanile_tests::peers::root().join("docs/signals/registry");
-    Contract::new(Registry::from_dir(folder).unwrap())
 }
 
 fn text(span: &Span, key: &str) -> String {

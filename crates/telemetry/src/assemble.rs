@@ -160,7 +160,10 @@ pub(crate) fn subscriber(
             .with_target(false)
             .with_level(false)
             .with_tracked_inactivity(false)
-            .with_filter(filter_fn(is_the_application_s))
+            // events are log records, once; on spans they are deprecated
+            .with_filter(filter_fn(|metadata| {
+                metadata.is_span() && is_the_application_s(metadata)
+            }))
     });
     let records = exported(Signal::Logs).then(|| {
         OpenTelemetryTracingBridge::new(&providers.loggers)

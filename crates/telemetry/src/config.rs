@@ -221,11 +221,19 @@ fn propagators(variables: &Variables<'_>) -> Vec<Propagator> {
     propagators
 }
 
+/// The application's lines from INFO on; what the OpenTelemetry crates say of themselves only from
+/// WARN on.
+const DEFAULT_FILTER: &str = "info,opentelemetry=warn,opentelemetry_sdk=warn";
+
 fn filter(variables: &Variables<'_>) -> String {
-    let value = variables.get("RUST_LOG").unwrap_or_else(|| "info".into());
+    let value = variables
+        .get("RUST_LOG")
+        .unwrap_or_else(|| DEFAULT_FILTER.into());
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&value) {
-        variables.note(format!("RUST_LOG=\"{value}\": {error}: info is used"));
-        return "info".into();
+        variables.note(format!(
+            "RUST_LOG=\"{value}\": {error}: {DEFAULT_FILTER} is used"
+        ));
+        return DEFAULT_FILTER.into();
     }
     value
 }

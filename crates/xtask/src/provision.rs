@@ -27,6 +27,14 @@ const NEEDS: &[Need] = &[
         install: || apt(&["chromium"]),
     },
     Need {
+        what: "nginx and prometheus",
+        why: "a proxy in front, a scraper behind",
+        present: || {
+            Path::new("/usr/sbin/nginx").exists() && Path::new("/usr/bin/prometheus").exists()
+        },
+        install: || apt(&["nginx-light", "prometheus"]),
+    },
+    Need {
         what: "node and npm",
         why: "runs the npm peers and drives Chromium",
         present: || has("node") && has("npm"),

@@ -75,6 +75,17 @@ const STEPS: &[Step] = &[
 
 /// What takes long: `--full` only.
 const LONG: &[Step] = &[
+    here(
+        "long tests",
+        &[
+            "test",
+            "--workspace",
+            "--all-features",
+            "--release",
+            "--quiet",
+            "--no-fail-fast",
+        ],
+    ),
     Step {
         name: "instructions",
         folder: "bench",
@@ -106,12 +117,15 @@ const FAULTS: Step = here(
         "campanile-telemetry",
         "--example",
         "faults",
+        "--",
+        "--write",
+        "docs/faults.md",
     ],
 );
 
 /// Measures the table of `docs/faults.md`.
 pub(crate) fn faults() -> Result<(), String> {
-    FAULTS.run(false)
+    FAULTS.run(false, true)
 }
 
 /// How long each fuzz target runs.
@@ -125,11 +139,11 @@ pub(crate) fn run_all(install: bool, full: bool) -> Result<(), String> {
             println!("== {}: SKIPPED, cargo-deny is missing", step.name);
             continue;
         }
-        step.run(complete)?;
+        step.run(complete, false)?;
     }
     if full {
         for step in LONG {
-            step.run(complete)?;
+            step.run(complete, true)?;
         }
         fuzz(install)?;
     }
@@ -137,7 +151,7 @@ pub(crate) fn run_all(install: bool, full: bool) -> Result<(), String> {
 }
 
 impl Step {
-    fn run(&self, complete: bool) -> Result<(), String> {
+    fn run(&self, complete: bool, full: bool) -> Result<(), String> {
         let Self {
             name,
             folder,
@@ -150,6 +164,10 @@ impl Step {
         command.env("RUSTDOCFLAGS", "-D warnings");
         if complete {
             command.env("CAMPANILE_REQUIRE_PEERS", "1");
+        }
+        if full {
+            // the sizes that take minutes: 19,000 sockets, a minute without a collector
+            command.env("CAMPANILE_FULL", "1");
         }
         run(&mut command)?;
         println!(

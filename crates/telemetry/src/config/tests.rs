@@ -289,7 +289,10 @@ fn what_has_no_effect_is_named() {
         ("RUST_LOG", "a=b=c"),
     ]);
     assert_eq!(config.notes.len(), 2, "{:?}", config.notes);
-    assert_eq!(config.filter, "info");
+    assert_eq!(
+        config.filter,
+        "info,opentelemetry=warn,opentelemetry_sdk=warn"
+    );
 }
 
 /// The guide's table is complete, both ways round.

@@ -95,7 +95,9 @@ fn fan_out(hub: &Hub, message: &Message, reference: Option<&str>) {
         { attribute::CHAT_RECIPIENT_COUNT } = tracing::field::Empty,
     );
     let _entered = span.enter();
-    let count = hub.tell(&Event::Message { message, reference });
+    let told = hub.tell(&Event::Message { message, reference });
+    // signed, as the tracing bridge writes unsigned numbers as text
+    let count = i64::try_from(told).unwrap_or(i64::MAX);
     span.record(attribute::CHAT_RECIPIENT_COUNT, count);
     tracing::info!(
         name: event::CHAT_MESSAGE_STORED,
