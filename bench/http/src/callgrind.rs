@@ -1,6 +1,6 @@
 //! Instructions per request, from callgrind.
 //!
-//! A run of N requests is taken from a run of 3 N, so that start-up cancels out. On the request
+//! A run of few requests is taken from a run of many, so that start-up cancels out. On the request
 //! thread only what runs inside the loop counts.
 
 use std::collections::HashMap;
@@ -12,7 +12,8 @@ use crate::contenders::Contender;
 use crate::work::DRIVE;
 
 const FEW: u64 = 500;
-const MANY: u64 = 1500;
+const MANY: u64 = 2500;
+const REPEATS: usize = 3;
 
 /// The heap's entrances.
 const ALLOCATE: [&str; 4] = ["malloc", "calloc", "realloc", "posix_memalign"];
@@ -42,11 +43,17 @@ impl Cost {
     }
 }
 
-/// Counts what a request costs with `contender`.
+/// Counts what a request costs with `contender`: the median of a few measurements, as it depends on
+/// the moment at which the exporter's thread gives memory back.
 pub fn count(contender: &Contender) -> io::Result<Cost> {
-    let (few, many) = (run(contender, FEW)?, run(contender, MANY)?);
-    let requests = (MANY - FEW) as f64;
-    Ok(many.combine(few, |many, few| (many - few) / requests))
+    let measure = |_| {
+        let (few, many) = (run(contender, FEW)?, run(contender, MANY)?);
+        let requests = (MANY - FEW) as f64;
+        Ok(many.combine(few, |many, few| (many - few) / requests))
+    };
+    let mut costs = (0..REPEATS).map(measure).collect::<io::Result<Vec<_>>>()?;
+    costs.sort_by(|one, other| one.request_thread.total_cmp(&other.request_thread));
+    Ok(costs[REPEATS / 2])
 }
 
 fn run(contender: &Contender, requests: u64) -> io::Result<Cost> {
@@ -54,6 +61,8 @@ fn run(contender: &Contender, requests: u64) -> io::Result<Cost> {
     let out = folder.path().join("out");
     let status = Command::new("valgrind")
         .args(["-q", "--tool=callgrind", "--separate-threads=yes"])
+        // else it is chance which thread runs, and with it how far the heap is fragmented
+        .arg("--fair-sched=yes")
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(std::env::current_exe()?)
         .args(["--run", contender.name, &requests.to_string()])

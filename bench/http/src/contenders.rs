@@ -86,7 +86,7 @@ impl Contender {
                 let client = ClientLayer::new(&pipeline.recorder()).layer(Remote);
                 let _caller = caller(is_sampled).attach();
                 drive(&client, &work::outgoing(), count);
-                check(&pipeline, count, is_sampled, 5);
+                check(&pipeline, count, is_sampled, 6);
             }
         }
     }
