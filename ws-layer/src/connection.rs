@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::clock::{Units, age};
 use crate::ending::Ending;
 use crate::endpoint::Series;
-use crate::line::Line;
+use crate::line::{Birth, Line};
 use crate::mark::Mark;
 use crate::sessions::Sessions;
 use crate::tally::{Direction, Tally};
@@ -27,6 +27,8 @@ pub(crate) struct Beginning {
     pub(crate) seen: SystemTime,
     /// The context of the upgrade request, its span being a mere reference by now.
     pub(crate) context: Context,
+    /// The client's span, where it is to be the parent of the session's spans.
+    pub(crate) parent: Option<SpanContext>,
     /// Other spans that led here, as the client said.
     pub(crate) also: Vec<SpanContext>,
     /// The pipeline to report spans to.
@@ -60,6 +62,7 @@ impl Connection {
         let Beginning {
             seen,
             context,
+            parent,
             also,
             recorder,
             series,
@@ -77,13 +80,21 @@ impl Connection {
             name: span::WEBSOCKET_CONNECT,
             start: seen,
             end: SystemTime::now(),
+            parent: parent.as_ref(),
+            sampled_as: Some(id.into()),
             links: &links,
             attributes: all,
             error: None,
         };
         let connect = sessions.moment(&recorder, id, moment);
+        let connect = Mark::of(&connect);
+        let birth = Birth {
+            id,
+            connect,
+            parent,
+        };
         Self {
-            line: sessions.register(series, pings, id, Mark::of(&connect)),
+            line: sessions.register(series, pings, birth),
             recorder,
             began: Instant::now(),
             told: sessions.clock().now(),
@@ -224,12 +235,15 @@ impl Connection {
             sessions.stalled(self.line.signal(), since);
         }
         let until = SystemTime::now();
+        let parent = self.line.signal().parent();
         let moment = Moment {
             name: span::WEBSOCKET_DISCONNECT,
             start: self
                 .closing
                 .map_or(until, |since| sessions.wall(since).min(until)),
             end: until,
+            parent: parent.as_ref(),
+            sampled_as: Some(id.into()),
             links: &[
                 self.line.signal().connect.to_span_context(),
                 self.context.span().span_context().clone(),

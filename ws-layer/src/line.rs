@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
+use opentelemetry::trace::SpanContext;
 
 use crate::clock::Units;
 use crate::endpoint::Series;
@@ -26,6 +27,16 @@ pub(crate) enum Order {
     Cut,
 }
 
+/// Who a session is.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    pub(crate) id: u128,
+    /// The span of its beginning.
+    pub(crate) connect: Mark,
+    /// The parent of that span, and of the others of the session.
+    pub(crate) parent: Option<SpanContext>,
+}
+
 /// The part of a session that others may touch.
 #[derive(Debug)]
 pub(crate) struct Signal {
@@ -39,14 +50,22 @@ pub(crate) struct Signal {
     pub(crate) id: u128,
     /// The span of the connection's beginning.
     pub(crate) connect: Mark,
+    /// The client's span, where it is to be the parent. Boxed, as it rarely is.
+    parent: Option<Box<Mark>>,
     flow: Mutex<Option<Box<Flow>>>,
 }
 
 impl Signal {
-    pub(crate) fn new(series: Arc<Series>, decide: Stage, id: u128, connect: Mark) -> Self {
+    pub(crate) fn new(series: Arc<Series>, decide: Stage, birth: Birth) -> Self {
+        let Birth {
+            id,
+            connect,
+            parent,
+        } = birth;
         Self {
             id,
             connect,
+            parent: parent.map(|parent| Box::new(Mark::of(&parent))),
             waker: AtomicWaker::new(),
             writer: AtomicWaker::new(),
             order: AtomicU8::new(0),
@@ -61,6 +80,11 @@ impl Signal {
         self.order.fetch_max(order as u8, Ordering::AcqRel);
         self.wake();
         self.writer.wake();
+    }
+
+    /// The parent of the session's spans, where they have one.
+    pub(crate) fn parent(&self) -> Option<SpanContext> {
+        self.parent.as_ref().map(|parent| parent.to_span_context())
     }
 
     fn standing(&self) -> Order {

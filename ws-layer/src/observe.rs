@@ -91,6 +91,7 @@ impl<S> Observe<S> {
         let beginning = Beginning {
             seen: self.seen,
             context,
+            parent: None,
             also: Vec::new(),
             recorder: self.recorder,
             series: self.sessions.series(self.endpoint, self.role),

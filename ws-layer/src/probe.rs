@@ -25,6 +25,8 @@ use tokio::sync::Notify;
 pub struct Seen {
     pub name: &'static str,
     pub context: SpanContext,
+    pub parent: Option<SpanContext>,
+    pub sampled_as: Option<TraceId>,
     pub links: Vec<SpanContext>,
     pub attributes: BTreeMap<String, String>,
     pub error: Option<&'static str>,
@@ -171,6 +173,8 @@ impl Recorder for Probe {
         let seen = Seen {
             name: moment.name,
             context: context.clone(),
+            parent: moment.parent.cloned(),
+            sampled_as: moment.sampled_as,
             links: moment.links.to_vec(),
             attributes: attributes
                 .map(|one| (one.key.to_string(), one.value.to_string()))

@@ -16,8 +16,7 @@ use tokio::time::Instant;
 use crate::bucket::Bucket;
 use crate::clock::Clock;
 use crate::endpoint::{MAX_ENDPOINTS, Role, Series};
-use crate::line::{Line, Order, Signal};
-use crate::mark::Mark;
+use crate::line::{Birth, Line, Order, Signal};
 use crate::settings::{Builder, ClassId, MessageClass, Settings, Stage};
 use crate::ticker;
 
@@ -187,10 +186,13 @@ impl Sessions {
             key::SESSION_ID,
             format!("{:032x}", signal.id),
         ));
+        let parent = signal.parent();
         let moment = Moment {
             name: span::WEBSOCKET_STALL,
             start: self.wall(since),
             end: SystemTime::now(),
+            parent: parent.as_ref(),
+            sampled_as: Some(signal.id.into()),
             links: &[signal.connect.to_span_context()],
             attributes,
             error: None,
@@ -230,20 +232,14 @@ impl Sessions {
     }
 
     /// Gives a new connection its line; `pings` says whether it is asked for signs of life.
-    pub(crate) fn register(
-        &self,
-        series: Arc<Series>,
-        pings: bool,
-        id: u128,
-        connect: Mark,
-    ) -> Line {
+    pub(crate) fn register(&self, series: Arc<Series>, pings: bool, birth: Birth) -> Line {
         let key = self.0.next.fetch_add(1, Ordering::Relaxed);
         let settings = &self.0.settings;
         let decide = match settings.decide {
             Stage::Receipt if !pings => Stage::Flush,
             stage => stage,
         };
-        let signal = Arc::new(Signal::new(series, decide, id, connect));
+        let signal = Arc::new(Signal::new(series, decide, birth));
         let mut open = self.lock();
         if open.draining {
             signal.order(Order::Drain);

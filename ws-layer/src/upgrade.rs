@@ -60,6 +60,7 @@ pub struct Upgrade<F = DefaultOnFailedUpgrade> {
     recorder: Handle,
     offered: Offered,
     hello: bool,
+    is_parent: bool,
 }
 
 impl<S> FromRequestParts<S> for Upgrade
@@ -75,9 +76,14 @@ where
         let mut handshake = Handshake::begin(&sessions, Role::Server, Refusal::BadRequest);
         let inner = WebSocketUpgrade::from_request_parts(parts, state).await?;
         handshake.expect(Refusal::Rejected);
+        let mut offered = Offered::of(&parts.headers);
         let (context, recorder) = match parts.extensions.get::<Seed>() {
             Some(seed) => (seed.context.clone(), seed.recorder.clone()),
-            None => (Context::current(), sessions.recorder().clone()),
+            None => {
+                // No HTTP layer has looked at the header.
+                offered.context = offered.context.or_else(|| offered::header(&parts.headers));
+                (Context::current(), sessions.recorder().clone())
+            }
         };
         Ok(Self {
             inner,
@@ -87,8 +93,9 @@ where
             version: parts.version,
             context,
             recorder,
-            offered: Offered::of(&parts.headers),
+            offered,
             hello: false,
+            is_parent: false,
         })
     }
 }
@@ -127,6 +134,15 @@ impl<F> Upgrade<F> {
     /// without a proper hello the connection is closed (1008, 1007 or 1009) and no session begins.
     pub fn with_hello(mut self) -> Self {
         self.hello = true;
+        self
+    }
+
+    /// Makes the spans of the session children of the span that the client names, where it names
+    /// one: by subprotocol, in its hello (which outranks the former), or, where no HTTP layer reads
+    /// it, in the `traceparent` header. For clients of your own: whoever chooses the parent chooses
+    /// the trace, and with a parent-based sampler whether it is kept. Default: a link.
+    pub fn client_as_parent(mut self) -> Self {
+        self.is_parent = true;
         self
     }
 
@@ -185,6 +201,7 @@ impl<F> Upgrade<F> {
             recorder: self.recorder,
             offered: self.offered,
             hello: self.hello,
+            is_parent: self.is_parent,
         }
     }
 
@@ -212,6 +229,7 @@ impl<F> Upgrade<F> {
             recorder,
             offered,
             hello,
+            is_parent,
         } = self;
         if offered.contract && inner.selected_protocol().is_none() {
             // A browser fails the handshake unless one of its offers is selected.
@@ -234,9 +252,12 @@ impl<F> Upgrade<F> {
                         Err(refusal) => return handshake.expect(refusal),
                     }
                 }
+                // What was said last is nearest to the session.
+                let parent = if is_parent { also.pop() } else { None };
                 let beginning = Beginning {
                     seen,
                     context: kept,
+                    parent,
                     also,
                     recorder,
                     series: sessions.series(handshake.endpoint(), Role::Server),

@@ -149,6 +149,7 @@ where
     }
 
     fn moment(&self, moment: Moment<'_>) -> SpanContext {
+        let context = moment.context();
         let mut builder = self.tracer.span_builder(moment.name);
         builder.span_kind = Some(SpanKind::Internal);
         builder.start_time = Some(moment.start);
@@ -161,7 +162,7 @@ where
                 .map(|class| KeyValue::new(attribute::ERROR_TYPE, class)),
         );
         builder.attributes = Some(attributes);
-        let mut span = self.tracer.build_with_context(builder, &Context::new());
+        let mut span = self.tracer.build_with_context(builder, &context);
         if moment.error.is_some() {
             span.set_status(Status::error(""));
         }

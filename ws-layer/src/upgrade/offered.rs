@@ -6,6 +6,7 @@
 
 use axum::http::{HeaderMap, header};
 use campanile_propagation::Parent;
+use campanile_semconv::header as names;
 use opentelemetry::trace::{SpanContext, TraceState};
 
 /// The subprotocol that stands for the contract.
@@ -49,6 +50,16 @@ impl Offered {
         }
         offered
     }
+}
+
+/// The context in the `traceparent` header, if there is one and it is alone.
+pub(super) fn header(headers: &HeaderMap) -> Option<SpanContext> {
+    let mut lines = headers.get_all(names::TRACEPARENT).iter();
+    let (Some(line), None) = (lines.next(), lines.next()) else {
+        return None;
+    };
+    let parent = Parent::parse(line.as_bytes());
+    parent.map(|parent| parent.to_span_context(TraceState::NONE))
 }
 
 #[cfg(test)]

@@ -201,3 +201,60 @@ async fn sessions_that_are_not_sampled_count_and_leave_no_span() {
     let kept = server.probe.moments(span::WEBSOCKET_CONNECT).len();
     assert!((1..40).contains(&kept), "{kept}");
 }
+
+async fn connect_parent(server: &Server) -> Option<String> {
+    let connected = |probe: &Probe| !probe.moments(span::WEBSOCKET_CONNECT).is_empty();
+    server.probe.until("the connect span", connected).await;
+    let connect = server.probe.moments(span::WEBSOCKET_CONNECT).remove(0);
+    connect.parent.map(|parent| parent.span_id().to_string())
+}
+
+#[tokio::test]
+async fn on_request_the_clients_span_is_the_parent_of_every_span_of_the_session() {
+    let server =
+        Server::route(
+            |upgrade: Upgrade| async move { upgrade.client_as_parent().on_session(echo) },
+        )
+        .await;
+    let (client, _) = offering(&server, &format!("wsobs.v1, wsobs.tp.{TRACE}")).await;
+    let parent = Some("b7ad6b7169203331".to_owned());
+    assert_eq!(connect_parent(&server).await, parent);
+    assert_eq!(connect_links(&server).await, Vec::<String>::new());
+    drop(client);
+    let end = server.disconnected().await;
+    assert_eq!(
+        end.parent.map(|parent| parent.span_id().to_string()),
+        parent
+    );
+}
+
+#[tokio::test]
+async fn a_hello_outranks_a_subprotocol_as_parent() {
+    let server = Server::route(|upgrade: Upgrade| async move {
+        upgrade.with_hello().client_as_parent().on_session(echo)
+    })
+    .await;
+    let (mut client, _) = offering(&server, &format!("wsobs.v1, wsobs.tp.{TRACE}")).await;
+    let other = TRACE.replace("b7ad6b7169203331", "00000000000000aa");
+    let hello = format!(r#"{{"op":"hello","tp":"{other}"}}"#);
+    client.send(Message::text(hello)).await.unwrap();
+    let parent = connect_parent(&server).await;
+    assert_eq!(parent.as_deref(), Some("00000000000000aa"));
+    assert_eq!(connect_links(&server).await, ["b7ad6b7169203331"]);
+}
+
+#[tokio::test]
+async fn without_an_http_layer_the_header_is_read_here() {
+    for (header, linked) in [(TRACE, vec!["b7ad6b7169203331"]), ("00-forged", vec![])] {
+        let probe = Probe::new();
+        let sessions = Sessions::new(&probe.handle());
+        let handler = |upgrade: Upgrade| async move { upgrade.on_session(echo) };
+        let server = Server::seeded(None, probe, sessions, handler).await;
+        let mut request = server.url().into_client_request().unwrap();
+        let headers = request.headers_mut();
+        headers.insert("traceparent", header.parse().unwrap());
+        let _client = tokio_tungstenite::connect_async(request).await.unwrap();
+        assert_eq!(connect_links(&server).await, linked);
+        assert_eq!(connect_parent(&server).await, None);
+    }
+}
