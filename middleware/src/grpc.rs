@@ -1,29 +1,9 @@
 //! gRPC over HTTP/2: the status that decides is in the trailers, or in a head without a body.
 
+use campanile_semconv::value;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-
-/// The status codes by number (gRPC, `statuscodes.md`).
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 /// Whether a message with these headers is gRPC.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -34,7 +14,7 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 /// The status in a head or in trailers, by its name; what is not a known number is `UNKNOWN`.
 pub(crate) fn status(headers: &HeaderMap) -> Option<&'static str> {
     let text = headers.get(GRPC_STATUS)?.to_str().ok();
-    let name = text.and_then(|text| NAMES.get(text.parse::<usize>().ok()?));
+    let name = text.and_then(|text| value::GRPC_STATUS_CODES.get(text.parse::<usize>().ok()?));
     Some(name.copied().unwrap_or("UNKNOWN"))
 }
 

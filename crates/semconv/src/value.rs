@@ -20,6 +20,27 @@ pub const HTTP_CLIENT_FAULTS: &[&str] = &[
     "timeout", "dns", "connect", "tls", "closed", "protocol", "panic", OTHER,
 ];
 
+/// Values of `rpc.status_code` for gRPC, by their number (gRPC, `statuscodes.md`).
+pub const GRPC_STATUS_CODES: &[&str] = &[
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
 /// Values of `campanile.outcome`.
 pub const OUTCOMES: &[&str] = &[
     "completed",

@@ -126,7 +126,7 @@ impl Fields {
 
     /// Whether no field of the line has this name.
     pub(super) fn is_free(&self, name: &str) -> bool {
-        let own = self.seen.iter().any(|seen| *seen == name);
+        let own = self.seen.contains(&name);
         !own && !RESERVED.contains(&name) && Known::find(name).is_none()
     }
 

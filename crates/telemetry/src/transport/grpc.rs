@@ -19,6 +19,7 @@ use super::client::Client;
 use super::{Destination, Failure, Verdict, compress};
 use crate::Signal;
 use crate::pipeline::wire;
+use campanile_semconv::value;
 
 /// The methods of the three services.
 const fn method(signal: Signal) -> &'static str {
@@ -155,26 +156,8 @@ fn failed(code: u8, trailers: &HeaderMap) -> Verdict {
 }
 
 fn name(code: u8) -> &'static str {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
-    NAMES.get(usize::from(code)).copied().unwrap_or("UNKNOWN")
+    let name = value::GRPC_STATUS_CODES.get(usize::from(code)).copied();
+    name.unwrap_or("UNKNOWN")
 }
 
 /// `RetryInfo.retry_delay` out of a `google.rpc.Status`.
