@@ -1,6 +1,7 @@
 //! The instruments of one endpoint, opened once.
 
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
 use campanile_recorder::{Counter, Gauge, Handle, Histogram, UpDownCounter};
 use campanile_semconv::{attribute as key, metric, value};
@@ -9,6 +10,7 @@ use opentelemetry::KeyValue;
 use crate::handshake::Refusal;
 use crate::ledger::Outcome;
 use crate::settings::{ClassId, MessageClass, Settings, Stage};
+use crate::stamp::{Origin, Stamp};
 use crate::{Cause, Class, Kind};
 
 /// How many endpoint names a process keeps; later ones are counted as `_other`.
@@ -32,6 +34,14 @@ impl Role {
             Self::Client => value::WEBSOCKET_ROLES[1],
         }
     }
+}
+
+/// Whose clock disagreed (`websocket.clock.source`), in the order of the declared set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Anomaly {
+    Node,
+    Client,
+    Step,
 }
 
 /// Every series of one endpoint and role, bound to its attributes.
@@ -142,8 +152,27 @@ impl Series {
         })
     }
 
-    /// Counts a disagreement of clocks: `node` or `step`.
-    pub(crate) fn anomaly(&self, source: &'static str) {
+    /// Compares our wall clock with the one that a stamp brings along, if it does.
+    pub(crate) fn compare(&self, class: ClassId, stamp: Stamp) {
+        let Some((origin, made)) = stamp.origin() else {
+            return;
+        };
+        let age = SystemTime::now().duration_since(made);
+        if origin == Origin::Node {
+            let seconds = age.as_ref().map_or(0.0, Duration::as_secs_f64);
+            self.age(class, Stage::Origin).record(seconds);
+        }
+        if age.is_err() {
+            self.anomaly(match origin {
+                Origin::Node => Anomaly::Node,
+                Origin::Client => Anomaly::Client,
+            });
+        }
+    }
+
+    /// Counts a disagreement of clocks.
+    pub(crate) fn anomaly(&self, source: Anomaly) {
+        let source = value::WEBSOCKET_CLOCK_SOURCES[source as usize];
         let mut attributes = self.common();
         attributes.push(KeyValue::new(key::WEBSOCKET_CLOCK_SOURCE, source));
         let meter = self.recorder.meter();

@@ -13,6 +13,10 @@ use crate::ledger::{Ledger, Outcome};
 use crate::outbox::Waiting;
 use crate::settings::{ClassId, Limits, Stage};
 
+/// How many messages wait for their acknowledgement; older ones are forgotten once their outcome
+/// is known.
+const MAX_KEPT: usize = 1 << 16;
+
 /// A message in flight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Entry {
@@ -31,6 +35,11 @@ pub(crate) struct Flow {
     head: u32,
     flushed: u32,
     received: u32,
+    /// Up to where the outcome is known; what is kept below it waits for its acknowledgement.
+    decided: u32,
+    /// Messages that were forgotten before they were acknowledged.
+    forgotten: u32,
+    keep: bool,
     /// Whether the ticker knows of this flow.
     pub(crate) active: bool,
     pub(crate) outbox: Option<Weak<dyn Waiting>>,
@@ -46,33 +55,51 @@ pub(crate) struct Oldest {
 }
 
 impl Flow {
-    pub(crate) fn new(classes: usize, decide: Stage) -> Self {
+    /// `keep` says that messages stay until they are acknowledged, `head` how many went before.
+    pub(crate) fn new(classes: usize, decide: Stage, keep: bool, head: u32) -> Self {
         Self {
             ledger: Ledger::new(classes),
             decide,
             ring: VecDeque::new(),
-            head: 0,
-            flushed: 0,
-            received: 0,
+            head,
+            flushed: head,
+            received: head,
+            decided: head,
+            forgotten: 0,
+            keep: keep || decide == Stage::AppAck,
             active: false,
             outbox: None,
             stalled: None,
         }
     }
 
-    /// Whether nothing is in flight.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ring.is_empty()
+    /// Whether nothing is left to become late or to be received.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.index(self.decided) == self.ring.len() && !self.wants_receipt()
     }
 
     /// Whether this may be thrown away and made anew.
     pub(crate) fn is_idle(&self) -> bool {
-        self.ring.is_empty() && self.outbox.is_none() && self.decide != Stage::AppAck
+        self.ring.is_empty() && self.outbox.is_none() && self.forgotten == 0
     }
 
     /// A message was handed to the socket's buffer.
     pub(crate) fn written(&mut self, entry: Entry) {
+        if self.keep && self.ring.len() >= MAX_KEPT {
+            self.forget();
+        }
         self.ring.push_back(entry);
+    }
+
+    /// Forgets the oldest message, if its outcome is known: a peer that never acknowledges must not
+    /// make memory grow.
+    fn forget(&mut self) {
+        let is_known = |first: &Entry| first.late || self.index(self.decided) > 0;
+        if self.ring.front().is_some_and(is_known) {
+            self.ring.pop_front();
+            self.head = self.head.wrapping_add(1);
+            self.forgotten = self.forgotten.saturating_add(1);
+        }
     }
 
     /// Whether something is flushed whose receipt is not known.
@@ -125,13 +152,22 @@ impl Flow {
         limits: &[Limits],
         series: &Series,
     ) -> usize {
-        if self.decide != Stage::AppAck {
+        if !self.keep {
             return 0;
         }
-        let to = count.min(self.index(self.flushed));
+        let forgotten = count.min(self.forgotten as usize);
+        self.forgotten -= u32::try_from(forgotten).unwrap_or_default();
+        let to = (count - forgotten).min(self.index(self.flushed));
+        // What was handled has been read, whether its pong is here or not.
+        let position = self
+            .head
+            .wrapping_add(u32::try_from(to).unwrap_or_default());
+        self.receipt(position, now, limits, series);
         self.record(0, to, now, Stage::AppAck, series);
         self.settle(to, now, limits);
-        to
+        self.ring.drain(..to);
+        self.head = position;
+        forgotten + to
     }
 
     /// Records ages, run by run: messages accepted in the same instant are one call.
@@ -150,9 +186,10 @@ impl Flow {
         }
     }
 
-    /// Decides the first `count` messages and forgets them.
+    /// Decides the first `count` messages, and forgets them unless they wait to be acknowledged.
     fn settle(&mut self, count: usize, now: u32, limits: &[Limits]) {
-        for entry in self.ring.drain(..count) {
+        let from = self.index(self.decided);
+        for entry in self.ring.range(from..count.max(from)) {
             if !entry.late {
                 let on_time = age(now, entry.at) <= limit(limits, entry.class).threshold;
                 let outcome = if on_time {
@@ -163,16 +200,25 @@ impl Flow {
                 self.ledger.decide(entry.class, outcome);
             }
         }
-        self.head = self.head.wrapping_add(u32::try_from(count).unwrap_or(0));
+        let to = self
+            .head
+            .wrapping_add(u32::try_from(count.max(from)).unwrap_or(0));
+        self.decided = to;
+        if !self.keep {
+            self.ring.drain(..count);
+            self.head = to;
+        }
     }
 
     /// Charges late what has just become so, and says how old the oldest messages are.
     pub(crate) fn tick(&mut self, now: u32, limits: &[Limits]) -> Oldest {
         let mut oldest = Oldest::default();
         let (flushed, received) = (self.index(self.flushed), self.index(self.received));
-        for (i, entry) in self.ring.iter_mut().enumerate() {
+        let decided = self.index(self.decided);
+        let first = decided.min(flushed).min(received);
+        for (i, entry) in self.ring.iter_mut().enumerate().skip(first) {
             let age = age(now, entry.at);
-            if !entry.late && age > limit(limits, entry.class).threshold {
+            if i >= decided && !entry.late && age > limit(limits, entry.class).threshold {
                 entry.late = true;
                 self.ledger.decide(entry.class, Outcome::Late);
             }
@@ -188,7 +234,8 @@ impl Flow {
 
     /// The connection ended: what is not decided is lost.
     pub(crate) fn end(&mut self) {
-        for entry in std::mem::take(&mut self.ring) {
+        let decided = self.index(self.decided);
+        for entry in std::mem::take(&mut self.ring).into_iter().skip(decided) {
             if !entry.late {
                 self.ledger.decide(entry.class, Outcome::Lost);
             }

@@ -1,6 +1,6 @@
 //! A session's line to the rest of the process: orders come in over it, and what waits is seen.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -52,6 +52,9 @@ pub(crate) struct Signal {
     pub(crate) connect: Mark,
     /// The client's span, where it is to be the parent. Boxed, as it rarely is.
     parent: Option<Box<Mark>>,
+    /// How many messages went through flows that are gone. A ping that is still out knows its place
+    /// by this count.
+    gone: AtomicU32,
     flow: Mutex<Option<Box<Flow>>>,
 }
 
@@ -72,6 +75,7 @@ impl Signal {
             beat: AtomicBool::new(false),
             decide,
             series,
+            gone: AtomicU32::new(0),
             flow: Mutex::default(),
         }
     }
@@ -122,10 +126,11 @@ impl Signal {
         let flow = slot.as_mut()?;
         let mut oldest = flow.tick(now, limits);
         flow.ledger.tell(&self.series);
-        if queued.is_none_or(|age| age.is_none()) && flow.is_empty() {
+        if queued.is_none_or(|age| age.is_none()) && flow.is_settled() {
             flow.active = false;
             let ended = flow.stalled.take();
             if flow.is_idle() {
+                self.gone.store(flow.written_to(), Ordering::Relaxed);
                 *slot = None;
             }
             return ended.map(|since| Ticked {
@@ -232,6 +237,13 @@ impl Line {
         self.signal.lock().as_deref_mut().map(work)
     }
 
+    /// The position after the last message that was written.
+    pub(crate) fn written_to(&self) -> u32 {
+        let slot = self.signal.lock();
+        let gone = || self.signal.gone.load(Ordering::Relaxed);
+        slot.as_ref().map_or_else(gone, |flow| flow.written_to())
+    }
+
     /// Ends the flow: what is not decided is lost. Says how much that was.
     pub(crate) fn end_flow(&self) -> (u32, Option<u32>) {
         if let Some(outbox) = self.signal.outbox() {
@@ -263,8 +275,10 @@ pub(crate) fn flow<T>(
 ) -> T {
     let mut slot = signal.lock();
     let flow = slot.get_or_insert_with(|| {
-        let classes = sessions.settings().classes.len();
-        Box::new(Flow::new(classes, signal.decide))
+        let settings = sessions.settings();
+        let gone = signal.gone.load(Ordering::Relaxed);
+        let classes = settings.classes.len();
+        Box::new(Flow::new(classes, signal.decide, settings.acks, gone))
     });
     let result = work(flow);
     let fresh = !std::mem::replace(&mut flow.active, true);

@@ -9,10 +9,10 @@ mod session;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::line::{Order, Signal, flow};
-use crate::settings::{ClassId, Stage};
+use crate::settings::ClassId;
 use crate::{Message, Session, Sessions, Stamp};
 
 pub use queue::Pushed;
@@ -168,9 +168,7 @@ impl<M: Message + Send + 'static> Outbox<M> {
             queue.push(item, shared.limits, &mut flow.ledger)
         });
         drop(queue);
-        if let Some(made) = stamp.origin() {
-            shared.record_origin(class, made);
-        }
+        shared.signal.series.compare(class, stamp);
         match pushed {
             Pushed::Dropped if shared.limits.when_full == WhenFull::Close => shared.cut_off(),
             Pushed::Queued | Pushed::Superseded => shared.signal.wake(),
@@ -215,18 +213,6 @@ where
 impl<M> Shared<M> {
     fn lock(&self) -> MutexGuard<'_, Queue<M>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn record_origin(&self, class: ClassId, made: SystemTime) {
-        let age = match SystemTime::now().duration_since(made) {
-            Ok(age) => age,
-            Err(_) => {
-                self.signal.series.anomaly("node");
-                Duration::ZERO
-            }
-        };
-        let histogram = self.signal.series.age(class, Stage::Origin);
-        histogram.record(age.as_secs_f64());
     }
 
     /// Asks the session to close, and cuts it off when the peer does not even read that.

@@ -79,8 +79,9 @@ impl<S> Session<S> {
     /// acknowledged yet. Returns how many there were: fewer means that the peer acknowledges what
     /// was never sent.
     ///
-    /// Has a meaning where delivery is decided at [`Stage::AppAck`](crate::Stage::AppAck); else it
-    /// returns 0.
+    /// Has a meaning where acknowledgements are expected
+    /// ([`Builder::expect_acknowledgements`](crate::Builder::expect_acknowledgements)) or delivery
+    /// is decided at [`Stage::AppAck`](crate::Stage::AppAck); else it returns 0.
     pub fn acknowledge(&mut self, count: usize) -> usize {
         let line = self.connection.line();
         let now = self.connection.now();
@@ -171,6 +172,7 @@ where
         let line = self.connection.line();
         let class = line.sessions.settings().known(class);
         let at = line.sessions.clock().at(stamp.instant());
+        line.series().compare(class, stamp);
         line.flow(|flow| flow.ledger.accept(class));
         let late = false;
         let sent = self.start(message, Some(Entry { at, class, late }));

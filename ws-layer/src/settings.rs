@@ -96,6 +96,7 @@ pub(crate) struct Settings {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) idle: Option<Duration>,
     pub(crate) barriers: bool,
+    pub(crate) acks: bool,
     pub(crate) spans_per_second: u32,
     pub(crate) sampled: f64,
     pub(crate) stall: Duration,
@@ -128,6 +129,7 @@ impl Builder {
                 heartbeat: Some(Duration::from_secs(25)),
                 idle: None,
                 barriers: true,
+                acks: false,
                 spans_per_second: 200,
                 sampled: 1.0,
                 stall: Duration::from_secs(5),
@@ -149,6 +151,14 @@ impl Builder {
     /// With [`Stage::AppAck`] the process keeps 8 bytes for a message until it is acknowledged.
     pub fn decide_at(mut self, stage: Stage) -> Self {
         self.settings.decide = stage.max(Stage::Flush);
+        self
+    }
+
+    /// Measures the `app_ack` age beside the deciding stage, whichever that is: the application will
+    /// call [`Session::acknowledge`](crate::Session::acknowledge). Until then a message costs 8
+    /// bytes; past 65,536 of them the oldest whose outcome is known are forgotten. Default: no.
+    pub fn expect_acknowledgements(mut self) -> Self {
+        self.settings.acks = true;
         self
     }
 

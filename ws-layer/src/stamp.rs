@@ -11,7 +11,14 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     instant: Instant,
-    origin: Option<SystemTime>,
+    origin: Option<(Origin, SystemTime)>,
+}
+
+/// Whose wall clock it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Origin {
+    Node,
+    Client,
 }
 
 impl Stamp {
@@ -33,7 +40,16 @@ impl Stamp {
     /// The way from there to here is a series of its own (stage `origin`), because it compares two
     /// clocks: a negative age counts as zero and as a clock anomaly, and no other age contains it.
     pub fn from_node(mut self, made: SystemTime) -> Self {
-        self.origin = Some(made);
+        self.origin = Some((Origin::Node, made));
+        self
+    }
+
+    /// Adds when a client says that it made the message.
+    ///
+    /// A client's clock enters no age. It is compared with ours: a message from the future is a
+    /// clock anomaly of source `client`, and otherwise nothing is recorded.
+    pub fn from_client(mut self, made: SystemTime) -> Self {
+        self.origin = Some((Origin::Client, made));
         self
     }
 
@@ -41,7 +57,7 @@ impl Stamp {
         self.instant
     }
 
-    pub(crate) fn origin(self) -> Option<SystemTime> {
+    pub(crate) fn origin(self) -> Option<(Origin, SystemTime)> {
         self.origin
     }
 }

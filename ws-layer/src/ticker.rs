@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::Units;
-use crate::endpoint::Series;
+use crate::endpoint::{Anomaly, Series};
 use crate::flow::Oldest;
 use crate::line::Signal;
 use crate::sessions::{Open, Sessions, Shared};
@@ -127,7 +127,8 @@ impl State {
             }
         }
         self.gauge(gauges);
-        self.compare_clocks(active);
+        let clocks = (std::time::Instant::now(), SystemTime::now());
+        self.compare_clocks(clocks, active);
         busy
     }
 
@@ -146,8 +147,11 @@ impl State {
     }
 
     /// Notices a step of the wall clock. It touches no age of this node, but those of others.
-    fn compare_clocks(&mut self, active: &[(u64, Arc<Signal>)]) {
-        let (now, wall) = (std::time::Instant::now(), SystemTime::now());
+    fn compare_clocks(
+        &mut self,
+        (now, wall): (std::time::Instant, SystemTime),
+        active: &[(u64, Arc<Signal>)],
+    ) {
         if let Some((then, wall_then)) = self.clocks.replace((now, wall)) {
             let expected = wall_then + now.duration_since(then);
             let apart = match wall.duration_since(expected) {
@@ -155,7 +159,7 @@ impl State {
                 Err(behind) => behind.duration(),
             };
             if let Some((_, signal)) = active.first().filter(|_| apart > STEP) {
-                signal.series.anomaly("step");
+                signal.series.anomaly(Anomaly::Step);
             }
         }
     }
@@ -172,5 +176,48 @@ fn beat(open: &mut Open, sessions: &Sessions, now: Instant) {
             signal.beat();
             open.beats.insert(((at + interval).max(now), key));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use campanile_semconv::metric;
+
+    use super::*;
+    use crate::line::Birth;
+    use crate::mark::Mark;
+    use crate::probe::Probe;
+    use crate::{Role, Stage};
+
+    #[test]
+    fn a_step_of_the_wall_clock_is_counted_and_a_drift_is_not() {
+        let probe = Probe::new();
+        let sessions = Sessions::builder(&probe.handle()).build();
+        let birth = Birth {
+            id: 1,
+            connect: Mark::default(),
+            parent: None,
+        };
+        let series = sessions.series("live", Role::Server);
+        let active = [(1, Arc::new(Signal::new(series, Stage::Flush, birth)))];
+        let steps = || {
+            let step = ["websocket.clock.source=step"];
+            probe.sum(&metric::WEBSOCKET_DELIVERY_CLOCK_ANOMALIES, &step)
+        };
+        let (began, wall) = (std::time::Instant::now(), SystemTime::now());
+        let second = Duration::from_secs(1);
+        let mut state = State::default();
+        state.compare_clocks((began, wall), &active);
+        let drifted = wall + second + STEP / 2;
+        state.compare_clocks((began + second, drifted), &active);
+        assert_eq!(steps(), 0);
+        for (i, stepped) in [drifted + 6 * second, drifted - 4 * second]
+            .iter()
+            .enumerate()
+        {
+            let i = u32::try_from(i).unwrap_or_default();
+            state.compare_clocks((began + second * (2 + i), *stepped), &active);
+        }
+        assert_eq!(steps(), 2, "forward and back");
     }
 }

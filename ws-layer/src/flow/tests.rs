@@ -15,12 +15,16 @@ struct Bench {
 
 impl Bench {
     fn new(decide: Stage) -> Self {
+        Self::with(decide, false, 0)
+    }
+
+    fn with(decide: Stage, keep: bool, head: u32) -> Self {
         let probe = Probe::new();
         let class = MessageClass::new("m").threshold(Duration::from_millis(50));
         let sessions = Sessions::builder(&probe.handle()).class(class).build();
         Self {
             series: sessions.series("e", Role::Server),
-            flow: Flow::new(1, decide),
+            flow: Flow::new(1, decide, keep, head),
             limits: sessions.settings().limits.clone(),
             probe,
         }
@@ -39,6 +43,11 @@ impl Bench {
 
     fn receipt(&mut self, position: u32, now: u32) {
         self.flow.receipt(position, now, &self.limits, &self.series);
+    }
+
+    fn acknowledge(&mut self, count: usize, now: u32) -> usize {
+        let (limits, series) = (&self.limits, &self.series);
+        self.flow.acknowledge(count, now, limits, series)
     }
 
     fn told(&mut self, outcome: &str) -> i64 {
@@ -64,7 +73,7 @@ fn a_batch_is_one_sample_for_each_moment_of_acceptance() {
     bench.flush(400);
     assert_eq!(bench.ages("flush"), [(0.04, 3), (0.03, 1)]);
     assert_eq!((bench.told("on_time"), bench.flow.ledger.pending()), (4, 0));
-    assert!(bench.flow.is_empty());
+    assert!(bench.flow.is_settled());
 }
 
 #[test]
@@ -137,10 +146,7 @@ fn the_end_loses_what_is_not_decided_and_nothing_else() {
 
 #[test]
 fn positions_survive_their_wrap() {
-    let mut bench = Bench::new(Stage::Receipt);
-    bench.flow.head = u32::MAX - 1;
-    bench.flow.flushed = u32::MAX - 1;
-    bench.flow.received = u32::MAX - 1;
+    let mut bench = Bench::with(Stage::Receipt, false, u32::MAX - 1);
     for _ in 0..4 {
         bench.write(0);
     }
@@ -154,4 +160,69 @@ fn positions_survive_their_wrap() {
 #[test]
 fn an_entry_in_flight_is_eight_bytes() {
     assert_eq!(size_of::<Entry>(), 8);
+}
+
+#[test]
+fn an_acknowledgement_is_measured_beside_the_receipt_that_decides() {
+    let mut bench = Bench::with(Stage::Receipt, true, 0);
+    for at in [0, 100] {
+        bench.write(at);
+    }
+    bench.flush(110);
+    bench.receipt(2, 300);
+    assert!(bench.flow.is_settled() && !bench.flow.is_idle());
+    assert_eq!(bench.acknowledge(1, 9_000), 1);
+    assert_eq!(bench.acknowledge(5, 20_100), 1, "no more was sent");
+    assert!(bench.flow.is_idle());
+    assert_eq!(bench.ages("receipt"), [(0.03, 1), (0.02, 1)]);
+    assert_eq!(bench.ages("app_ack"), [(0.9, 1), (2.0, 1)]);
+    assert_eq!((bench.told("on_time"), bench.told("late")), (2, 0));
+}
+
+#[test]
+fn what_waits_only_for_its_acknowledgement_is_neither_late_nor_lost() {
+    let mut bench = Bench::with(Stage::Receipt, true, 0);
+    bench.write(0);
+    bench.flush(10);
+    bench.receipt(1, 20);
+    assert_eq!(bench.flow.tick(1_000_000, &bench.limits), Oldest::default());
+    bench.flow.end();
+    assert_eq!((bench.told("on_time"), bench.told("lost")), (1, 0));
+    assert_eq!(bench.told("late"), 0);
+}
+
+#[test]
+fn an_acknowledgement_proves_the_receipt_before_its_pong() {
+    let mut bench = Bench::with(Stage::Receipt, true, 0);
+    bench.write(0);
+    bench.flush(10);
+    assert_eq!(bench.acknowledge(1, 400), 1);
+    bench.receipt(1, 900);
+    assert_eq!(bench.ages("receipt"), [(0.04, 1)]);
+    assert_eq!(bench.told("on_time"), 1);
+}
+
+#[test]
+fn a_peer_that_never_acknowledges_makes_no_memory_grow_and_the_count_stays_right() {
+    let mut bench = Bench::with(Stage::Receipt, true, 0);
+    for _ in 0..MAX_KEPT + 10 {
+        bench.write(0);
+        bench.flush(1);
+        bench.receipt(bench.flow.written_to(), 2);
+    }
+    assert_eq!(bench.flow.ring.len(), MAX_KEPT);
+    assert_eq!(bench.acknowledge(MAX_KEPT, 3), MAX_KEPT);
+    assert_eq!(bench.acknowledge(11, 3), 10);
+    assert!(bench.flow.is_idle());
+}
+
+#[test]
+fn a_pong_from_before_a_flow_was_made_anew_proves_nothing_about_it() {
+    let mut bench = Bench::with(Stage::Receipt, false, 100);
+    bench.write(0);
+    bench.flush(1);
+    bench.receipt(100, 2);
+    assert!(bench.ages("receipt").is_empty());
+    bench.receipt(101, 3);
+    assert_eq!(bench.told("on_time"), 1);
 }

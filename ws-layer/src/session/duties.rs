@@ -142,7 +142,7 @@ where
             return;
         };
         let line = self.connection.line();
-        let covers = line.flow_if(|flow| flow.written_to()).unwrap_or_default();
+        let covers = line.written_to();
         let Some(pings) = &mut self.pings else { return };
         let payload = pings.next(now, covers, heartbeat);
         self.unflushed |= self.start(M::ping(&payload), None).is_ok();

@@ -158,6 +158,31 @@ async fn the_application_may_acknowledge() {
 }
 
 #[tokio::test]
+async fn a_clients_clock_enters_no_age_and_one_that_is_ahead_is_an_anomaly() {
+    let server = Server::start(|mut session| async move {
+        let hour = Duration::from_secs(3600);
+        let class = campanile_ws::ClassId::default();
+        let now = std::time::SystemTime::now();
+        for made in [now - hour, now + hour] {
+            let stamp = Stamp::now().from_client(made);
+            let message = Sent::text("relayed");
+            session.send_stamped(message, class, stamp).await.unwrap();
+        }
+        while let Some(Ok(_)) = session.recv().await {}
+    })
+    .await;
+    let mut client = server.connect().await;
+    for _ in 0..2 {
+        client.next().await.unwrap().unwrap();
+    }
+    let anomalies = &metric::WEBSOCKET_DELIVERY_CLOCK_ANOMALIES;
+    let client = ["websocket.clock.source=client"];
+    assert_eq!(server.probe.sum(anomalies, &client), 1);
+    assert_eq!(server.probe.sum(anomalies, &[]), 1);
+    assert!(ages(&server.probe, "origin").is_empty());
+}
+
+#[tokio::test]
 async fn another_nodes_clock_has_its_own_series_and_cannot_make_an_age_negative() {
     let server = Server::start(|session| async move {
         let ahead = std::time::SystemTime::now() + Duration::from_secs(3600);

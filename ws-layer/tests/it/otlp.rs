@@ -1,5 +1,6 @@
 //! The whole way: sessions over the plain API and an SDK, by real OTLP into the receiver.
 
+use campanile_otlp_receiver::contract::{Contract, Registry, Rule};
 use campanile_otlp_receiver::{Receiver, StatusCode};
 use campanile_recorder::{Handle, Stock};
 use campanile_semconv::{metric, span};
@@ -76,4 +77,8 @@ async fn spans_and_metrics_of_a_session_arrive_by_otlp() {
     let decided = total(&metric::WEBSOCKET_DELIVERY_MESSAGES).unwrap_or_default();
     let pending = total(&metric::WEBSOCKET_DELIVERY_PENDING).unwrap_or_default();
     assert_eq!((accepted, decided + pending), (1.0, 1.0));
+
+    let registry = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/signals/registry");
+    let contract = Contract::new(Registry::from_dir(registry).unwrap());
+    contract.without(Rule::Resource).assert_kept(&seen);
 }
