@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Request, header};
 use campanile::semconv::{attribute, event, span};
+use campanile_otlp_receiver::contract::{Contract, Registry};
 use campanile_otlp_receiver::{Span, SpanKind};
 use futures_util::StreamExt;
 use serde_json::json;
@@ -36,6 +37,12 @@ fn hello(request: axum::http::request::Builder) -> Request<Body> {
     request.body(Body::from(body)).unwrap()
 }
 
+/// Every name that the server emits is declared, and every convention is kept.
+fn contract() -> Contract {
+    let registry = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/signals/registry");
+    Contract::new(Registry::from_dir(registry).unwrap())
+}
+
 /// What was received once these many requests have ended: a client may have read the answer a
 /// moment before the server is done with it.
 async fn spans(server: &Server, requests: usize) -> Vec<Arc<Span>> {
@@ -45,6 +52,7 @@ async fn spans(server: &Server, requests: usize) -> Vec<Arc<Span>> {
         let spans = server.receiver.spans();
         let ended = spans.iter().filter(|span| span.name.starts_with("POST "));
         if ended.count() >= requests {
+            contract().assert_kept(&server.receiver.seen());
             return spans;
         }
         tokio::task::yield_now().await;
