@@ -81,7 +81,6 @@ const LONG: &[Step] = &[
             "test",
             "--workspace",
             "--all-features",
-            "--release",
             "--quiet",
             "--no-fail-fast",
         ],
