@@ -23,6 +23,14 @@ const fn here(name: &'static str, cargo: &'static [&'static str]) -> Step {
 
 const LICENCES: &str = "licences and bans";
 
+const TEST: &[&str] = &[
+    "test",
+    "--workspace",
+    "--all-features",
+    "--quiet",
+    "--no-fail-fast",
+];
+
 /// What `.ci/run` does.
 const STEPS: &[Step] = &[
     here("format", &["fmt", "--all", "--check"]),
@@ -51,16 +59,7 @@ const STEPS: &[Step] = &[
             "warnings",
         ],
     ),
-    here(
-        "tests",
-        &[
-            "test",
-            "--workspace",
-            "--all-features",
-            "--quiet",
-            "--no-fail-fast",
-        ],
-    ),
+    here("tests", TEST),
     here(
         "docs",
         &[
@@ -75,16 +74,7 @@ const STEPS: &[Step] = &[
 
 /// What takes long: `--full` only.
 const LONG: &[Step] = &[
-    here(
-        "long tests",
-        &[
-            "test",
-            "--workspace",
-            "--all-features",
-            "--quiet",
-            "--no-fail-fast",
-        ],
-    ),
+    here("long tests", TEST),
     Step {
         name: "instructions",
         folder: "bench",
