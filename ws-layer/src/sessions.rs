@@ -34,6 +34,9 @@ pub(crate) struct Shared {
     left: Notify,
     pub(crate) hurry: Arc<Notify>,
     bucket: Mutex<Bucket>,
+    /// Stalls have a bucket of their own: when many peers stall at once, connects and disconnects
+    /// must still be told.
+    stalls: Mutex<Bucket>,
     suppressed: Counter,
 }
 
@@ -76,6 +79,7 @@ impl Sessions {
         Self(Arc::new(Shared {
             clock: Clock::new(),
             bucket: Mutex::new(Bucket::new(settings.spans_per_second)),
+            stalls: Mutex::new(Bucket::new(settings.stalls_per_second)),
             suppressed,
             recorder,
             settings,
@@ -167,11 +171,21 @@ impl Sessions {
 
     /// Reports a short span of a session, unless the session is not sampled or a storm rages.
     pub(crate) fn moment(&self, recorder: &Handle, id: u128, moment: Moment<'_>) -> SpanContext {
+        self.capped(&self.0.bucket, recorder, id, moment)
+    }
+
+    fn capped(
+        &self,
+        bucket: &Mutex<Bucket>,
+        recorder: &Handle,
+        id: u128,
+        moment: Moment<'_>,
+    ) -> SpanContext {
         let share = id as u32;
         if f64::from(share) >= self.0.settings.sampled * f64::from(u32::MAX) + 1.0 {
             return SpanContext::NONE;
         }
-        let bucket = self.0.bucket.lock();
+        let bucket = bucket.lock();
         if !bucket.unwrap_or_else(PoisonError::into_inner).take() {
             self.0.suppressed.add(1);
             return SpanContext::NONE;
@@ -197,7 +211,8 @@ impl Sessions {
             attributes,
             error: None,
         };
-        self.moment(&self.0.recorder, signal.id, moment);
+        let shared = &self.0;
+        self.capped(&shared.stalls, &shared.recorder, signal.id, moment);
     }
 
     /// The wall clock at an instant of the past.

@@ -98,13 +98,16 @@ pub(crate) struct Settings {
     pub(crate) barriers: bool,
     pub(crate) acks: bool,
     pub(crate) spans_per_second: u32,
+    pub(crate) stalls_per_second: u32,
     pub(crate) sampled: f64,
     pub(crate) stall: Duration,
+    /// [`Settings::look`] in the units of the hot path.
+    pub(crate) tick: u32,
 }
 
 impl Settings {
     /// How often what waits is looked at: a quarter of the smallest threshold.
-    pub(crate) fn tick(&self) -> Duration {
+    pub(crate) fn look(&self) -> Duration {
         let smallest = self.classes.iter().map(|class| class.threshold).min();
         let quarter = smallest.unwrap_or(Duration::from_secs(1)) / 4;
         quarter.clamp(Duration::from_millis(10), Duration::from_millis(250))
@@ -131,8 +134,10 @@ impl Builder {
                 barriers: true,
                 acks: false,
                 spans_per_second: 200,
+                stalls_per_second: 10,
                 sampled: 1.0,
                 stall: Duration::from_secs(5),
+                tick: 0,
             },
         }
     }
@@ -195,6 +200,12 @@ impl Builder {
         self
     }
 
+    /// Limits `websocket.stall` spans, beside the limit of the others. Default: 10 a second.
+    pub fn stalls_per_second(mut self, spans: u32) -> Self {
+        self.settings.stalls_per_second = spans;
+        self
+    }
+
     /// Keeps the spans of this share of sessions, all or none of one session's. Default: 1.
     pub fn sample_sessions(mut self, share: f64) -> Self {
         self.settings.sampled = share;
@@ -217,6 +228,7 @@ impl Builder {
         if !settings.barriers && settings.decide == Stage::Receipt {
             settings.decide = Stage::Flush;
         }
+        settings.tick = Units::of(settings.look());
         settings.limits = settings
             .classes
             .iter()

@@ -87,7 +87,7 @@ impl State {
         }
         let mut open = sessions.lock();
         if due {
-            let tick = sessions.settings().tick();
+            let tick = sessions.settings().look();
             self.next_tick = (!open.active.is_empty()).then(|| now + tick);
         }
         let beat = open.beats.first().map(|(at, _)| *at);

@@ -38,7 +38,7 @@ where
         if cut || self.beat(task) {
             return Poll::Ready(());
         }
-        self.barrier(None, task);
+        self.barrier(task);
         self.flush_own(task);
         Poll::Pending
     }
@@ -117,19 +117,21 @@ where
     }
 
     /// Sends a barrier behind data whose receipt is not known, unless one is under way.
-    fn barrier(&mut self, now: Option<u32>, task: &mut Task<'_>) {
-        let Some(pings) = &self.pings else { return };
-        let line = self.connection.line();
-        let settings = line.sessions.settings();
-        if !settings.barriers || self.batch.is_some() {
+    fn barrier(&mut self, task: &mut Task<'_>) {
+        if self.pings.is_none() || self.batch.is_some() {
             return;
         }
-        let wanted = line.flow_if(|flow| flow.wants_receipt()).unwrap_or(false);
-        if wanted {
-            let now = now.unwrap_or_else(|| self.connection.now());
-            if pings.may_send(now, Units::of(settings.tick())) {
-                self.ping(now, false, task);
-            }
+        let line = self.connection.line();
+        if line.flow_if(|flow| flow.wants_receipt()) == Some(true) {
+            self.barrier_at(self.connection.now(), task);
+        }
+    }
+
+    fn barrier_at(&mut self, now: u32, task: &mut Task<'_>) {
+        let Some(pings) = &self.pings else { return };
+        let settings = self.connection.line().sessions.settings();
+        if settings.barriers && pings.may_send(now, settings.tick) {
+            self.ping(now, false, task);
         }
     }
 
@@ -156,9 +158,14 @@ where
         let now = self.connection.now();
         let line = self.connection.line();
         let (limits, series) = (&line.sessions.settings().limits, line.series());
-        line.flow_if(|flow| flow.flush(now, limits, series));
+        let wanted = line.flow_if(|flow| {
+            flow.flush(now, limits, series);
+            flow.wants_receipt()
+        });
         series.flush.record(Units::seconds(age(now, since)));
-        self.barrier(Some(now), task);
+        if wanted == Some(true) {
+            self.barrier_at(now, task);
+        }
         self.flush_own(task);
     }
 

@@ -16,6 +16,7 @@ mod liveness;
 mod otlp;
 mod outbox;
 mod peers;
+mod proxy;
 mod sampling;
 mod session;
 mod simulation;

@@ -208,6 +208,37 @@ async fn a_stall_that_lasted_too_long_leaves_one_span() {
     task.abort();
 }
 
+#[tokio::test(start_paused = true)]
+async fn stalls_are_capped_on_their_own() {
+    const PEERS: usize = 30;
+    let probe = Probe::new();
+    let sessions = Sessions::builder(&probe.handle())
+        .without_heartbeat()
+        .stalls_per_second(3)
+        .build();
+    let mut peers = Vec::new();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..PEERS {
+        let (socket, peer) = wire(100, 0);
+        let mut session = observe(socket, &sessions).with_pings().start();
+        session.send(Message::text("x")).await.unwrap();
+        peers.push(peer);
+        tasks.spawn(async move { while let Some(Ok(_)) = session.recv().await {} });
+    }
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    for peer in &peers {
+        peer.read(usize::MAX);
+    }
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let stalls = probe.moments(span::WEBSOCKET_STALL).len();
+    assert!((3..=5).contains(&stalls), "{stalls}");
+    let held_back = probe.sum(&metric::CAMPANILE_SPAN_SUPPRESSIONS, &[]);
+    assert_eq!(held_back, i64::try_from(PEERS - stalls).unwrap());
+    tasks.shutdown().await;
+    let told = |probe: &Probe| probe.moments(span::WEBSOCKET_DISCONNECT).len() == PEERS;
+    probe.until("every disconnect", told).await;
+}
+
 #[test]
 fn sessions_outlive_the_runtime_that_ticked_for_them() {
     let probe = Probe::new();
