@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::mem::swap;
 use std::sync::Arc;
 
-use campanile_propagation::{Baggage, Extracted, Trust, extract};
+use campanile_propagation::{Baggage, Extracted, Formats, Trust};
 use campanile_recorder::{
     Caller, Exchange, Head, LogAttributes, Outcome, RequestId, Route, Seed, Tracing,
 };
@@ -96,7 +96,7 @@ impl ServerLayer {
                 baggage_drops,
                 ..
             },
-        ) = settings.caller(view.headers, verdict.trust);
+        ) = settings.caller(view.headers, verdict.trust, self.recorder.formats());
         let is_https = origin.is_https.unwrap_or(settings.https);
         let mut key = head::key(view.method, view.version, view.uri, is_https);
         let matched = crate::route::template(view.extensions).map(Cow::Borrowed);
@@ -178,7 +178,7 @@ impl Settings {
     }
 
     /// Where the root span hangs, and what travels with it.
-    fn caller(&self, headers: &HeaderMap, trust: Trust) -> (Caller, Extracted) {
+    fn caller(&self, headers: &HeaderMap, trust: Trust, formats: Formats) -> (Caller, Extracted) {
         if !self.role.extracts {
             let current = Context::current();
             let is_useful = current.has_active_span();
@@ -191,7 +191,7 @@ impl Settings {
         }
         let mut found = match trust {
             Trust::Ignore => Extracted::default(),
-            _ => extract(headers),
+            _ => formats.extract(headers),
         };
         let caller = match (found.parent, trust) {
             (Some(parent), Trust::Continue) => Caller::Parent(parent),

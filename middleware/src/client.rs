@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use campanile_propagation::{Carried, inject};
+use campanile_propagation::{Carried, Formats};
 use campanile_recorder::{Call, CallHead, Handle, Method, Source, Stock, Target};
 use campanile_redaction::redact_url;
 use http::{HeaderMap, Uri};
@@ -154,16 +154,20 @@ impl<C> ClientLayer<C> {
         if settings.body_sizes {
             call.sizes_mut().request = request.body_size();
         }
-        write(call.context(), request.headers_mut());
+        write(
+            call.context(),
+            request.headers_mut(),
+            self.recorder.formats(),
+        );
         call
     }
 }
 
 /// Writes the context into the headers. Where telemetry is off and there is nothing to say,
 /// whatever the application wrote itself stays.
-fn write(context: &opentelemetry::Context, headers: &mut HeaderMap) {
+fn write(context: &opentelemetry::Context, headers: &mut HeaderMap, formats: Formats) {
     if context.span().span_context().is_valid() || Carried::of(context).is_some() {
-        inject(context, headers);
+        formats.inject(context, headers);
     }
 }
 

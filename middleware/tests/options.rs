@@ -501,3 +501,26 @@ async fn a_timeout_error_of_tokio_is_a_timeout() {
     app.oneshot(request(&[])).await.unwrap_err();
     assert_eq!(observed.only_end().text("campanile.outcome"), "timeout");
 }
+
+#[tokio::test]
+async fn formats_that_are_not_in_use_are_not_read() {
+    use campanile_propagation::Formats;
+    let observed = Observed::with_formats(Formats {
+        trace_context: false,
+        baggage: true,
+    });
+    let seen = Arc::new(Mutex::new(Baggage::default()));
+    let note = Arc::clone(&seen);
+    let lines = [("traceparent", CALLER), ("baggage", "plan=pro")];
+    send_to(
+        ServerLayer::new(&observed.handle),
+        request(&lines),
+        move |_| {
+            *note.lock().unwrap() = Baggage::of(&Context::current());
+        },
+    )
+    .await;
+    let trace = observed.only_end().0.span_context.trace_id().to_string();
+    assert_ne!(trace, CALLER[3..35]);
+    assert_eq!(seen.lock().unwrap().get("plan").as_deref(), Some("pro"));
+}

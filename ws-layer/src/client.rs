@@ -2,7 +2,6 @@
 
 use std::time::SystemTime;
 
-use campanile_propagation::inject;
 use opentelemetry::Context;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -83,7 +82,8 @@ impl Connector {
         handshake.set_endpoint(self.endpoint);
         let context = Context::current();
         let mut request = request.into_client_request()?;
-        inject(&context, request.headers_mut());
+        let formats = self.sessions.recorder().formats();
+        formats.inject(&context, request.headers_mut());
         let opened = connect_async_with_config(request, self.config, false).await;
         let (socket, response) = opened.inspect_err(|error| {
             if let Error::Http(response) = error {

@@ -10,7 +10,7 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry::trace::{TraceContextExt, TraceState};
 
 use crate::extract::from_lines;
-use crate::{TraceStateText, inject_headers};
+use crate::{Formats, TraceStateText, inject_headers};
 use campanile_semconv::header;
 
 /// W3C trace context and baggage as a [`TextMapPropagator`].
@@ -24,18 +24,28 @@ use campanile_semconv::header;
 /// opentelemetry::global::set_text_map_propagator(W3cPropagator::new());
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct W3cPropagator;
+pub struct W3cPropagator {
+    formats: Formats,
+}
 
 impl W3cPropagator {
-    /// Creates the propagator. It has no state.
+    /// Creates a propagator for both formats.
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    /// Creates a propagator for these formats.
+    pub fn of(formats: Formats) -> Self {
+        Self { formats }
     }
 }
 
 impl TextMapPropagator for W3cPropagator {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
         for (name, value) in inject_headers(context) {
+            if !self.formats.has(name.as_str()) {
+                continue;
+            }
             if let Ok(text) = value.to_str() {
                 injector.set(name.as_str(), text.to_owned());
             }
@@ -46,7 +56,9 @@ impl TextMapPropagator for W3cPropagator {
         let names = [header::TRACEPARENT, header::TRACESTATE, header::BAGGAGE];
         let lines: HashMap<_, Vec<HeaderValue>> =
             names.map(|name| (name, lines(extractor, name))).into();
-        let found = from_lines(|name| lines.get(name).into_iter().flatten());
+        let found = self
+            .formats
+            .limit(from_lines(|name| lines.get(name).into_iter().flatten()));
         let mut context = context.clone();
         // the API's own type holds most lists, and is all that a foreign reader looks at
         let state = found.carried.tracestate.as_ref();
@@ -94,11 +106,12 @@ mod tests {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-        let context = W3cPropagator.extract_with_context(&Context::new(), &sent);
+        let context = W3cPropagator::new().extract_with_context(&Context::new(), &sent);
         let mut out = HashMap::new();
-        W3cPropagator.inject_context(&context, &mut out);
+        W3cPropagator::new().inject_context(&context, &mut out);
         assert_eq!(out, sent);
-        let fields: Vec<_> = W3cPropagator.fields().collect();
+        let propagator = W3cPropagator::new();
+        let fields: Vec<_> = propagator.fields().collect();
         assert_eq!(fields, ["traceparent", "tracestate", "baggage"]);
     }
 }

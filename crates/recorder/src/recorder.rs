@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use campanile_propagation::{Carried, Parent};
+use campanile_propagation::{Carried, Formats, Parent};
 use opentelemetry::trace::SpanContext;
 use opentelemetry::{Context, KeyValue};
 
@@ -118,6 +118,11 @@ pub trait Recorder: fmt::Debug + Send + Sync + 'static {
 
     /// The instruments of the pipeline.
     fn meter(&self) -> &dyn Meter;
+
+    /// The formats in which context is read from requests and written to them.
+    fn formats(&self) -> Formats {
+        Formats::default()
+    }
 }
 
 /// A shared [`Recorder`].

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use campanile_propagation::{Carried, Parent, TraceStateText};
+use campanile_propagation::{Carried, Formats, Parent, TraceStateText};
 use campanile_semconv::{SCHEMA_URL, attribute};
 use opentelemetry::trace::{
     Link, Span, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, TraceState, Tracer,
@@ -37,6 +37,7 @@ pub struct Stock<T> {
     tracer: T,
     instruments: Instruments,
     calls: call::Instruments,
+    formats: Formats,
 }
 
 /// The instrumentation scope that our spans and metrics carry.
@@ -69,7 +70,14 @@ impl<T> Stock<T> {
             tracer,
             instruments: Instruments::new(meter, active),
             calls: call::Instruments::new(),
+            formats: Formats::default(),
         }
+    }
+
+    /// Reads and writes context in these formats. Default: both.
+    pub fn with_formats(mut self, formats: Formats) -> Self {
+        self.formats = formats;
+        self
     }
 
     /// The scope to ask providers for a tracer and a meter with.
@@ -172,6 +180,10 @@ where
 
     fn meter(&self) -> &dyn Meter {
         self.instruments.meter()
+    }
+
+    fn formats(&self) -> Formats {
+        self.formats
     }
 }
 

@@ -15,6 +15,7 @@ mod variables;
 use std::fmt::Write;
 use std::time::Duration;
 
+use campanile_propagation::Formats;
 use campanile_semconv::attribute;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::Temporality;
@@ -42,20 +43,13 @@ pub(crate) struct Config {
     pub(crate) exponential_histograms: bool,
     /// Attribute sets of an instrument; the SDK's 2000 when none.
     pub(crate) cardinality: Option<usize>,
-    pub(crate) propagators: Vec<Propagator>,
+    pub(crate) formats: Formats,
     /// Directives of the log filter.
     pub(crate) filter: String,
     /// How much the pipeline says about itself.
     pub(crate) own_level: tracing::level_filters::LevelFilter,
     pub(crate) problems: Vec<String>,
     pub(crate) notes: Vec<String>,
-}
-
-/// How context travels for libraries that use the global propagator.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Propagator {
-    TraceContext,
-    Baggage,
 }
 
 /// Variables that concern an application and that nothing here obeys.
@@ -101,7 +95,7 @@ impl Config {
             cardinality: variables
                 .number("CAMPANILE_TELEMETRY_CARDINALITY")
                 .filter(|cap| *cap > 0),
-            propagators: propagators(&variables),
+            formats: formats(&variables),
             filter: filter(&variables),
             own_level: own_level(&variables),
             problems: Vec::new(),
@@ -201,24 +195,26 @@ fn temporality(variables: &Variables<'_>) -> Temporality {
     variables.word(name, &words).unwrap_or_default()
 }
 
-fn propagators(variables: &Variables<'_>) -> Vec<Propagator> {
+fn formats(variables: &Variables<'_>) -> Formats {
     let name = "OTEL_PROPAGATORS";
-    let value = variables
-        .get(name)
-        .unwrap_or_else(|| "tracecontext,baggage".into());
-    let mut propagators = Vec::new();
+    let Some(value) = variables.get(name) else {
+        return Formats::default();
+    };
+    let mut formats = Formats {
+        trace_context: false,
+        baggage: false,
+    };
     for word in value.split(',').map(str::trim) {
         match word {
-            "tracecontext" => propagators.push(Propagator::TraceContext),
-            "baggage" => propagators.push(Propagator::Baggage),
+            "tracecontext" => formats.trace_context = true,
+            "baggage" => formats.baggage = true,
             "none" | "" => {}
             other => variables.note(format!(
                 "{name}: \"{other}\" is not supported and left out, write tracecontext, baggage or none"
             )),
         }
     }
-    propagators.dedup();
-    propagators
+    formats
 }
 
 /// The application's lines from INFO on; what the OpenTelemetry crates say of themselves only from

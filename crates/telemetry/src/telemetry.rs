@@ -6,19 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use campanile_logs::Sink;
+use campanile_propagation::{Formats, W3cPropagator};
 use campanile_recorder::{Handle, Source, Stock};
 use campanile_semconv::event;
 use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Dispatch;
 
 use crate::assemble::{self, Providers};
 use crate::builder::Builder;
-use crate::config::{Config, Propagator};
+use crate::config::Config;
 use crate::lifecycle::{self, Goal};
 use crate::pipeline::{Notices, Pipeline};
 use crate::{Report, Status, process, stop};
@@ -38,7 +37,7 @@ pub struct Telemetry(Arc<Inner>);
 
 struct Inner {
     providers: Providers,
-    propagators: Vec<Propagator>,
+    formats: Formats,
     recorder: Handle,
     subscriber: Dispatch,
     pipeline: Option<Arc<Pipeline>>,
@@ -83,14 +82,13 @@ impl Telemetry {
         let subscriber =
             assemble::subscriber(&config, &builder.lines, &providers, pipeline.as_deref());
         let scope = Stock::<SdkTracer>::scope();
-        let recorder = Handle::new(Stock::new(
-            providers.tracers.tracer_with_scope(scope.clone()),
-            providers.meters.meter_with_scope(scope),
-        ));
+        let tracer = providers.tracers.tracer_with_scope(scope.clone());
+        let stock = Stock::new(tracer, providers.meters.meter_with_scope(scope));
+        let recorder = Handle::new(stock.with_formats(config.formats));
         announce(&notices, &config, off.as_deref());
         Self(Arc::new(Inner {
             providers,
-            propagators: config.propagators,
+            formats: config.formats,
             recorder,
             subscriber,
             pipeline,
@@ -102,14 +100,7 @@ impl Telemetry {
 
     /// Becomes what libraries find globally.
     pub(crate) fn set_globals(&self) {
-        let mut propagators: Vec<Box<dyn TextMapPropagator + Send + Sync>> = Vec::new();
-        for propagator in &self.0.propagators {
-            propagators.push(match propagator {
-                Propagator::TraceContext => Box::new(TraceContextPropagator::new()),
-                Propagator::Baggage => Box::new(BaggagePropagator::new()),
-            });
-        }
-        global::set_text_map_propagator(TextMapCompositePropagator::new(propagators));
+        global::set_text_map_propagator(W3cPropagator::of(self.0.formats));
         global::set_tracer_provider(self.0.providers.tracers.clone());
         global::set_meter_provider(self.0.providers.meters.clone());
     }

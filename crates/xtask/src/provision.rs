@@ -35,6 +35,12 @@ const NEEDS: &[Need] = &[
         install: || apt(&["nginx-light", "prometheus"]),
     },
     Need {
+        what: "valgrind",
+        why: "counts instructions (`--full`)",
+        present: || has("valgrind"),
+        install: || apt(&["valgrind"]),
+    },
+    Need {
         what: "node and npm",
         why: "runs the npm peers and drives Chromium",
         present: || has("node") && has("npm"),

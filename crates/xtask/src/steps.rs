@@ -89,6 +89,19 @@ const LONG: &[Step] = &[
         ],
     },
     Step {
+        name: "cost of a message",
+        folder: "bench",
+        cargo: &[
+            "run",
+            "--release",
+            "--quiet",
+            "-p",
+            "campanile-bench-ws",
+            "--",
+            "--check",
+        ],
+    },
+    Step {
         name: "receiver ingest",
         folder: "bench",
         cargo: &["run", "--release", "--quiet", "--bin", "receiver-ingest"],

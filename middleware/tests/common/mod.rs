@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use campanile_propagation::Formats;
 use campanile_recorder::{Handle, Stock};
 use futures_util::{Stream, stream};
 use http::{Request, Response};
@@ -29,11 +30,20 @@ pub struct Observed {
 
 impl Observed {
     pub fn new() -> Self {
-        Self::sampling(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
+        Self::with_formats(Formats::default())
+    }
+
+    /// The same reading and writing these formats only.
+    pub fn with_formats(formats: Formats) -> Self {
+        Self::with(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)), formats)
     }
 
     /// The same with a sampler of one's own.
     pub fn sampling(sampler: Sampler) -> Self {
+        Self::with(sampler, Formats::default())
+    }
+
+    fn with(sampler: Sampler, formats: Formats) -> Self {
         let spans = InMemorySpanExporter::default();
         let metrics = InMemoryMetricExporter::default();
         let tracer = SdkTracerProvider::builder()
@@ -49,7 +59,7 @@ impl Observed {
             meters.meter_with_scope(scope),
         );
         Self {
-            handle: Handle::new(stock),
+            handle: Handle::new(stock.with_formats(formats)),
             tracer,
             spans,
             meters,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use campanile_recorder::Moment;
 use campanile_semconv::attribute;
 use opentelemetry::trace::{
     Link, SpanContext, SpanKind, Status, TraceContextExt, TraceId, TraceState,
@@ -190,6 +191,8 @@ impl ShouldSample for Sampler {
         attributes: &[KeyValue],
         _links: &[Link],
     ) -> SamplingResult {
+        // spans that belong together fall together, whatever their traces
+        let trace_id = parent.and_then(Moment::sampled_as).unwrap_or(trace_id);
         let span = parent.map(|context| context.span().span_context().clone());
         let caller = span.filter(SpanContext::is_valid);
         let trace_state = caller
