@@ -104,7 +104,16 @@ const LONG: &[Step] = &[
     Step {
         name: "receiver ingest",
         folder: "bench",
-        cargo: &["run", "--release", "--quiet", "--bin", "receiver-ingest"],
+        cargo: &[
+            "run",
+            "--release",
+            "--quiet",
+            "--bin",
+            "receiver-ingest",
+            "--",
+            "compare",
+            "200000",
+        ],
     },
     FAULTS,
 ];
