@@ -1,6 +1,6 @@
 //! The parts of the paved path, each working alone.
 
-use campanile_recorder::{Handle, Source};
+use campanile_recorder::Source;
 use tower_layer::Layer;
 
 use crate::settings::Role;
@@ -48,11 +48,4 @@ part! {
 part! {
     /// Counts and measures exchanges; no span.
     MetricsLayer: Role { extracts: false, traces: false, counts: true }
-}
-
-impl ExtractLayer {
-    /// Creates a layer that needs no pipeline: context is only passed on.
-    pub fn detached() -> Self {
-        Self::new(&Handle::new(campanile_recorder::Stock::from_global()))
-    }
 }

@@ -125,4 +125,7 @@ async fn run(row: &str, protocol: &str, mode: Mode) {
         (REQUESTS, REQUESTS),
         "{row}: {report}"
     );
+    // the fault was really there: only a healthy collector took everything
+    let is_whole = traces.delivered == REQUESTS;
+    assert_eq!(is_whole, row.ends_with("healthy"), "{row}: {report}");
 }
