@@ -147,7 +147,7 @@ impl Baggage {
     /// What `context` carries; empty when it carries none.
     pub fn of(context: &Context) -> Self {
         Carried::of(context)
-            .map(|carried| carried.baggage.clone())
+            .map(|carried| carried.baggage)
             .unwrap_or_default()
     }
 
@@ -163,7 +163,7 @@ impl Baggage {
     /// assert_eq!(Baggage::of(&Context::current()).get("plan").as_deref(), Some("pro"));
     /// ```
     pub fn into_context(self, context: &Context) -> Context {
-        let mut carried = Carried::of(context).cloned().unwrap_or_default();
+        let mut carried = Carried::of(context).unwrap_or_default();
         carried.baggage = self;
         context.with_value(carried)
     }

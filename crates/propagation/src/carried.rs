@@ -2,12 +2,13 @@
 
 use opentelemetry::Context;
 
-use crate::{Baggage, TraceStateText};
+use crate::{Baggage, TraceStateText, bearer};
 
 /// The sender's `tracestate` and `baggage`, and its random flag.
 ///
-/// They are kept as a value of the OpenTelemetry context: the API's own `TraceState` and `Baggage`
-/// cannot hold everything that the specifications allow.
+/// They travel beside the OpenTelemetry API's own `TraceState` and `Baggage`, which cannot hold
+/// everything that the specifications allow: as a value of the context, or inside a span that
+/// answers for them ([`bearer`]).
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Carried {
     /// The `tracestate`; absent without a valid parent.
@@ -25,8 +26,12 @@ impl Carried {
         self.tracestate.is_none() && self.baggage.is_empty() && !self.random
     }
 
-    /// What `context` carries.
-    pub fn of(context: &Context) -> Option<&Self> {
-        context.get::<Self>()
+    /// What `context` carries: its value, else what its span carries; `None` when that is nothing.
+    pub fn of(context: &Context) -> Option<Self> {
+        let found = match context.get::<Self>() {
+            Some(carried) => Some(carried.clone()),
+            None => bearer::ask(context),
+        };
+        found.filter(|carried| !carried.is_empty())
     }
 }

@@ -33,11 +33,12 @@ pub fn inject(context: &Context, headers: &mut HeaderMap) {
 /// The headers that [`inject`] would write, for carriers that are not a [`HeaderMap`].
 pub fn inject_headers(context: &Context) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let carried = Carried::of(context);
-    let random = carried.is_some_and(|carried| carried.random);
+    let random = carried.as_ref().is_some_and(|carried| carried.random);
     let parent = Parent::from_span_context(context.span().span_context());
     let parent = parent.map(|parent| parent.with_random(random));
     let traceparent = parent.and_then(|parent| HeaderValue::from_bytes(&parent.format()).ok());
     let tracestate = carried
+        .as_ref()
         .filter(|_| parent.is_some())
         .and_then(|carried| carried.tracestate.as_ref());
     let tracestate = tracestate.map(|state| state.as_header().clone());

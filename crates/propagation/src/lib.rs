@@ -13,6 +13,7 @@
 //! ```
 
 mod baggage;
+pub mod bearer;
 mod bytes;
 mod carried;
 mod extract;

@@ -30,7 +30,7 @@ where
     // without an SDK there is no new root either
     if is_root && started.context.span().span_context().is_valid() {
         // the SDK's own generator makes random ids; only a new root may say so
-        let mut carried = Carried::of(parent).cloned().unwrap_or_default();
+        let mut carried = Carried::of(parent).unwrap_or_default();
         carried.tracestate = None;
         carried.random = true;
         started.context = started.context.with_value(carried);
