@@ -144,6 +144,7 @@ impl ServerLayer {
                 attributes,
             },
         );
+        exchange.set_access_log(settings.access_log);
         if let Some(members) = LogAttributes::new(members) {
             exchange.add_to_context(members);
         }

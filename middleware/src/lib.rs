@@ -32,6 +32,7 @@ pub use route::{RouteLayer, Routed};
 pub use server::{Server, ServerLayer};
 pub use settings::{Observe, TraceResponse};
 
+pub use campanile_recorder::AccessLog;
 pub use campanile_redaction::CONVENTIONAL_KEYS as CONVENTIONAL_QUERY_KEYS;
 pub use timeout::TimedOut;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use campanile_propagation::Trust;
-use campanile_recorder::{Handle, Source, Stock};
+use campanile_recorder::{AccessLog, Handle, Source, Stock};
 use http::{HeaderName, Request, Response, request, response};
 use opentelemetry::KeyValue;
 use tower_layer::Layer;
@@ -182,6 +182,23 @@ impl ServerLayer {
     /// Tells the caller which trace its request became. Default: nothing is told.
     pub fn trace_response(self, how: TraceResponse) -> Self {
         self.set(|settings| settings.trace_response = Some(how))
+    }
+
+    /// Says which requests are told in the log when they end, each by one event
+    /// (`campanile.access`, at INFO): those that failed or took a second
+    /// ([`AccessLog::PROBLEMS`], the default), all, or none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use campanile_http::{AccessLog, ServerLayer};
+    ///
+    /// let slow = AccessLog::slower_than(Duration::from_millis(250));
+    /// let layer = ServerLayer::from_global().access_log(slow);
+    /// # let _ = layer;
+    /// ```
+    pub fn access_log(self, which: AccessLog) -> Self {
+        self.set(|settings| settings.access_log = which)
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {

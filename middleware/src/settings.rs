@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use campanile_propagation::{Parent, Trust};
+use campanile_recorder::AccessLog;
 use campanile_redaction::{redact_query, redact_query_keys};
 use http::{HeaderName, HeaderValue, request, response};
 use opentelemetry::trace::TraceContextExt;
@@ -93,6 +94,7 @@ pub(crate) struct Settings {
     pub(crate) rpc: bool,
     pub(crate) sizes: bool,
     pub(crate) trace_response: Option<TraceResponse>,
+    pub(crate) access_log: AccessLog,
 }
 
 impl Settings {
@@ -117,6 +119,11 @@ impl Settings {
             rpc: false,
             sizes: false,
             trace_response: None,
+            access_log: if role.traces && role.counts {
+                AccessLog::PROBLEMS
+            } else {
+                AccessLog::Off
+            },
         }
     }
 

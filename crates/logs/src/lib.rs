@@ -23,11 +23,17 @@
 //! assert_eq!(line["items"], 3);
 //! ```
 
+mod events;
 mod json;
 mod lines;
 mod sink;
+mod tasks;
 mod time;
 
+#[doc(hidden)]
+pub use events::private as events_private;
+pub use events::{Declaration, DeclaredField};
 pub use lines::Lines;
 pub use sink::{Captured, Sink};
+pub use tasks::{Carried, JoinSet, carried, spawn, spawn_blocking};
 pub use time::rfc3339;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use opentelemetry::{Context, KeyValue};
 
-use crate::{End, Handle, Head, Outcome, Phase, Route, Sizes, Started};
+use crate::{AccessLog, End, Handle, Head, Outcome, Phase, Route, Sizes, Started};
 
 /// An exchange under way.
 ///
@@ -21,6 +21,7 @@ pub struct Exchange {
     sizes: Sizes,
     failure: Option<&'static str>,
     attributes: Vec<KeyValue>,
+    access_log: AccessLog,
     ended: bool,
 }
 
@@ -38,6 +39,7 @@ impl Exchange {
             sizes: Sizes::default(),
             failure: None,
             attributes: Vec::new(),
+            access_log: AccessLog::Off,
             ended: false,
         }
     }
@@ -97,6 +99,11 @@ impl Exchange {
         &mut self.attributes
     }
 
+    /// Says whether its end is told in the log. Default: it is not.
+    pub fn set_access_log(&mut self, access_log: AccessLog) {
+        self.access_log = access_log;
+    }
+
     /// Whether the end has been reported.
     pub fn is_ended(&self) -> bool {
         self.ended
@@ -121,6 +128,7 @@ impl Exchange {
             failure: self.failure,
             attributes: std::mem::take(&mut self.attributes),
         };
+        self.access_log.tell(&self.started.context, &end);
         self.recorder.end(&self.started, end);
     }
 }

@@ -7,6 +7,7 @@
 //! Every beginning has one end: the layer holds an [`Exchange`], which ends itself when it is
 //! dropped first.
 
+mod access;
 mod call;
 mod exchange;
 mod fault;
@@ -21,6 +22,7 @@ mod seed;
 mod stock;
 mod target;
 
+pub use access::AccessLog;
 pub use call::{Answer, Call, CallEnd, CallHead, CallOutcome, StartedCall};
 pub use exchange::Exchange;
 pub use fault::Fault;

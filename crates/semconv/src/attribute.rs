@@ -84,12 +84,16 @@ Standard {
     EXCEPTION_MESSAGE = "exception.message": String;
     /// The exception's type.
     EXCEPTION_TYPE = "exception.type": String;
+    /// Payload bytes of the request that were read; on logs only.
+    HTTP_REQUEST_BODY_SIZE = "http.request.body.size": Int;
     /// The request method, one of the known names or `_OTHER`.
     HTTP_REQUEST_METHOD = "http.request.method": String;
     /// The method as it stood on the request line, when it is not a known one.
     HTTP_REQUEST_METHOD_ORIGINAL = "http.request.method_original": String;
     /// How many attempts of the same request came before this one; absent on the first.
     HTTP_REQUEST_RESEND_COUNT = "http.request.resend_count": Int;
+    /// Payload bytes of the response that were handed to the server; on logs only.
+    HTTP_RESPONSE_BODY_SIZE = "http.response.body.size": Int;
     /// The response's status code.
     HTTP_RESPONSE_STATUS_CODE = "http.response.status_code": Int;
     /// The matched route template; absent when nothing matched.
@@ -188,14 +192,30 @@ Standard {
     TELEMETRY_SDK_VERSION = "telemetry.sdk.version": String;
 }
 Own {
+    /// What was done or tried: a fixed word of the application; on audit records only.
+    CAMPANILE_AUDIT_ACTION = "campanile.audit.action": String;
+    /// Who did it: a pseudonym, unless the application says that the plain name may leave; on audit records only.
+    CAMPANILE_AUDIT_ACTOR = "campanile.audit.actor": String;
+    /// How it ended (`outcome` in JSON); on audit records only.
+    CAMPANILE_AUDIT_OUTCOME = "campanile.audit.outcome": String in value::AUDIT_OUTCOMES;
+    /// The rule that decided; on audit records only.
+    CAMPANILE_AUDIT_POLICY = "campanile.audit.policy": String;
+    /// Why it was decided so; on audit records only.
+    CAMPANILE_AUDIT_REASON = "campanile.audit.reason": String;
+    /// What it was done to; on audit records only.
+    CAMPANILE_AUDIT_TARGET = "campanile.audit.target": String;
     /// The part of the application a route belongs to: a closed set that the application declares.
     CAMPANILE_DOMAIN = "campanile.domain": String;
+    /// How that ended which an event tells: one of the words declared with the event (`outcome` in JSON); on logs only.
+    CAMPANILE_EVENT_OUTCOME = "campanile.event.outcome": String;
     /// The instrument whose cap was hit.
     CAMPANILE_INSTRUMENT_NAME = "campanile.instrument.name": String;
     /// How the exchange ended.
     CAMPANILE_OUTCOME = "campanile.outcome": String in value::OUTCOMES;
     /// Where the exchange ended: before or after its response head.
     CAMPANILE_PHASE = "campanile.phase": String in value::PHASES;
+    /// From the request's head to its end, in seconds; on logs only.
+    CAMPANILE_REQUEST_DURATION = "campanile.request.duration": Double;
     /// The id of the request, at most 64 visible ASCII characters.
     CAMPANILE_REQUEST_ID = "campanile.request.id": String;
     /// How many live connections a message was handed to; on spans and logs only.

@@ -32,6 +32,10 @@ Standard {
     HTTP_SERVER_REQUEST_EXCEPTION = "http.server.request.exception";
 }
 Own {
+    /// A request ended: route, status, duration, sizes, outcome. By default only if it failed or was slow.
+    CAMPANILE_ACCESS = "campanile.access";
+    /// Something was done, or denied, that someone may have to answer for. Always recorded.
+    CAMPANILE_AUDIT = "campanile.audit";
     /// What the telemetry understood of its configuration, or why it is off.
     CAMPANILE_TELEMETRY_CONFIG = "campanile.telemetry.config";
     /// Export fails: why, since when, what waits and what was lost.

@@ -55,6 +55,9 @@ pub const OUTCOMES: &[&str] = &[
 /// Values of `campanile.phase`.
 pub const PHASES: &[&str] = &["head", "body"];
 
+/// Values of `campanile.audit.outcome`.
+pub const AUDIT_OUTCOMES: &[&str] = &["done", "denied", "failed"];
+
 /// Values of `campanile.sampling.reason`.
 pub const SAMPLING_REASONS: &[&str] = &["parent", "ratio", "rule", "failure", "slow"];
 
