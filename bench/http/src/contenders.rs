@@ -7,10 +7,12 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use campanile_http::{ClientLayer, ServerLayer};
+use campanile_recorder::Handle;
 use http::Request;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tower::{Layer, Service};
 
+use crate::nobody::Nobody;
 use crate::pipeline::Pipeline;
 use crate::work::{self, CALLER_SPAN, TRACE_PREFIX, drive};
 
@@ -26,6 +28,7 @@ pub struct Contender {
 enum Kind {
     Bare,
     Noop,
+    Layer,
     Server { is_sampled: bool },
     BareClient,
     Client { is_sampled: bool },
@@ -39,6 +42,7 @@ const fn contender(name: &'static str, base: &'static str, kind: Kind) -> Conten
 pub const ALL: &[Contender] = &[
     contender("bare", "bare", Kind::Bare),
     contender("noop-layer", "bare", Kind::Noop),
+    contender("layer-alone", "bare", Kind::Layer),
     contender("server-sampled", "bare", Kind::Server { is_sampled: true }),
     contender(
         "server-unsampled",
@@ -70,6 +74,13 @@ impl Contender {
             Kind::Bare => drive(&work::router().with_state(()), &work::requests(true), count),
             Kind::Noop => {
                 let app = work::router().layer(Noop).with_state(());
+                drive(&app, &work::requests(true), count);
+            }
+            Kind::Layer => {
+                let nobody = Handle::new(Nobody);
+                let app = work::router()
+                    .layer(ServerLayer::new(&nobody))
+                    .with_state(());
                 drive(&app, &work::requests(true), count);
             }
             Kind::BareClient => drive(&Remote, &work::outgoing(), count),

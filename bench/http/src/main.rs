@@ -10,6 +10,7 @@
 mod baseline;
 mod callgrind;
 mod contenders;
+mod nobody;
 mod pipeline;
 mod work;
 
