@@ -82,6 +82,8 @@ Standard {
     ERROR_TYPE = "error.type": String;
     /// The exception's message, redacted.
     EXCEPTION_MESSAGE = "exception.message": String;
+    /// Where the exception came from, if backtraces are switched on.
+    EXCEPTION_STACKTRACE = "exception.stacktrace": String;
     /// The exception's type.
     EXCEPTION_TYPE = "exception.type": String;
     /// Payload bytes of the request that were read; on logs only.
@@ -116,6 +118,8 @@ Standard {
     SERVICE_VERSION = "service.version": String;
     /// The id of a client session, on spans and logs only.
     SESSION_ID = "session.id": String;
+    /// The id of the session that came before, on spans and logs only.
+    SESSION_PREVIOUS_ID = "session.previous_id": String;
     /// The whole URL, without credentials and fragment, the values of its query redacted.
     URL_FULL = "url.full": String;
     /// The path of the URL.
@@ -142,8 +146,14 @@ Standard {
     RPC_STATUS_CODE = "rpc.status_code": String;
     /// The RPC system.
     RPC_SYSTEM_NAME = "rpc.system.name": String;
+    /// The source file.
+    CODE_FILE_PATH = "code.file.path": String;
+    /// The line of the source file.
+    CODE_LINE_NUMBER = "code.line.number": Int;
     /// The function that wrote the line.
     CODE_FUNCTION_NAME = "code.function.name": String;
+    /// The name of the thread.
+    THREAD_NAME = "thread.name": String;
     /// The container's id.
     CONTAINER_ID = "container.id": String;
     /// The deployment environment.
@@ -216,6 +226,8 @@ Own {
     CAMPANILE_PHASE = "campanile.phase": String in value::PHASES;
     /// From the request's head to its end, in seconds; on logs only.
     CAMPANILE_REQUEST_DURATION = "campanile.request.duration": Double;
+    /// What a value was taken for that did not leave.
+    CAMPANILE_REDACTION_KIND = "campanile.redaction.kind": String in value::REDACTION_KINDS;
     /// The id of the request, at most 64 visible ASCII characters.
     CAMPANILE_REQUEST_ID = "campanile.request.id": String;
     /// How many live connections a message was handed to; on spans and logs only.
@@ -248,6 +260,26 @@ Own {
     WEBSOCKET_DELIVERY_STAGE = "websocket.delivery.stage": String in value::WEBSOCKET_DELIVERY_STAGES;
     /// What became of a message.
     WEBSOCKET_DELIVERY_OUTCOME = "websocket.delivery.outcome": String in value::WEBSOCKET_DELIVERY_OUTCOMES;
+    /// What became of an attempt to resume a session.
+    WEBSOCKET_RESUME_RESULT = "websocket.resume.result": String in value::WEBSOCKET_RESUME_RESULTS;
+    /// How a session ended for good.
+    WEBSOCKET_SESSION_END = "websocket.session.end": String in value::WEBSOCKET_SESSION_ENDS;
+    /// What was asked of the session store.
+    WEBSOCKET_STORE_OPERATION = "websocket.store.operation": String in value::WEBSOCKET_STORE_OPERATIONS;
+    /// Why a connection was not admitted.
+    WEBSOCKET_ADMISSION_REASON = "websocket.admission.reason": String in value::WEBSOCKET_ADMISSION_REASONS;
+    /// The number of the connection within its session, from 1; on spans and logs only.
+    WEBSOCKET_CONNECTION_SEQUENCE = "websocket.connection.sequence": Int;
+    /// Messages that a resume sent again; on spans and logs only.
+    WEBSOCKET_REPLAYED_COUNT = "websocket.replayed.count": Int;
+    /// Messages known to be lost when a session resumed or ended; on spans and logs only.
+    WEBSOCKET_LOST_COUNT = "websocket.lost.count": Int;
+    /// Seconds from the last byte of the old connection to the new hello; on spans and logs only.
+    WEBSOCKET_GAP_TIME = "websocket.gap.time": Double;
+    /// Connections that were closed; on spans and logs only.
+    WEBSOCKET_CLOSED_COUNT = "websocket.closed.count": Int;
+    /// Connections that are still open; on spans and logs only.
+    WEBSOCKET_REMAINING_COUNT = "websocket.remaining.count": Int;
     /// Which clock disagreed.
     WEBSOCKET_CLOCK_SOURCE = "websocket.clock.source": String in value::WEBSOCKET_CLOCK_SOURCES;
     /// Messages that waited when the connection ended; on spans and logs only.

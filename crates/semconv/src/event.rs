@@ -30,8 +30,16 @@ events! {
 Standard {
     /// A request ended by a panic or by an error of its service; in the context of its span.
     HTTP_SERVER_REQUEST_EXCEPTION = "http.server.request.exception";
+    /// A resumable WebSocket session began.
+    SESSION_START = "session.start";
+    /// A resumable WebSocket session ended for good.
+    SESSION_END = "session.end";
 }
 Own {
+    /// Log lines were not written, because standard error was not read or could not be written to.
+    CAMPANILE_LOG_DROPPED = "campanile.log.dropped";
+    /// A thread panicked: what it said, redacted, and where.
+    CAMPANILE_PANIC = "campanile.panic";
     /// A request ended: route, status, duration, sizes, outcome. By default only if it failed or was slow.
     CAMPANILE_ACCESS = "campanile.access";
     /// Something was done, or denied, that someone may have to answer for. Always recorded.
@@ -56,5 +64,15 @@ Own {
     WEBSOCKET_HEARTBEAT_LOST = "websocket.heartbeat.lost";
     /// A WebSocket peer did not read what was sent to it, and its session was ended.
     WEBSOCKET_SLOW_CONSUMER = "websocket.slow_consumer";
+    /// A client brought a token and its session could not be taken up again.
+    WEBSOCKET_RESUME_FAILED = "websocket.resume.failed";
+    /// A client brought a token that had been used before: a copy, or a very late retry.
+    WEBSOCKET_TOKEN_REPLAYED = "websocket.token.replayed";
+    /// Clients return faster than they usually do; the spread of their retries is computed.
+    WEBSOCKET_STORM_STARTED = "websocket.storm.started";
+    /// Clients return as they usually do.
+    WEBSOCKET_STORM_ENDED = "websocket.storm.ended";
+    /// How far a drain has come.
+    WEBSOCKET_DRAIN_PROGRESS = "websocket.drain.progress";
 }
 }

@@ -8,3 +8,10 @@ pub const TRACESTATE: &str = "tracestate";
 
 /// W3C Baggage: `baggage`.
 pub const BAGGAGE: &str = "baggage";
+
+/// Wire contract `wsobs.v1`, request: `new`, or a resume token and the last message that was
+/// received (`<token>;seq=<n>`).
+pub const WS_RESUME: &str = "ws-resume";
+
+/// Wire contract `wsobs.v1`, response: `welcome` says that the first frame will be one.
+pub const WS_SESSION: &str = "ws-session";

@@ -77,6 +77,16 @@ pub const AGE_SECONDS: &[f64] = &[
     0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0,
 ];
 
+/// The boundaries of the gap between two connections of a session, in seconds.
+pub const GAP_SECONDS: &[f64] = &[
+    0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0,
+];
+
+/// The boundaries of how many messages a resume sends again.
+pub const REPLAYED_MESSAGES: &[f64] = &[
+    0.0, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0,
+];
+
 macro_rules! metrics {
     ($($origin:ident { $(
         $(#[doc = $doc:literal])+
@@ -219,6 +229,10 @@ Own {
     CAMPANILE_CARDINALITY_OVERFLOWS = "campanile.cardinality.overflows", Counter, "{measurement}", [
         a::CAMPANILE_INSTRUMENT_NAME,
     ];
+    /// Values that did not leave, or not whole, because they looked like secrets or were not allowed.
+    CAMPANILE_REDACTIONS = "campanile.redactions", Counter, "{field}", [a::CAMPANILE_REDACTION_KIND];
+    /// Log lines that were not written, because standard error was not read or could not be written to.
+    CAMPANILE_LOG_DROPS = "campanile.log.drops", Counter, "{record}", [];
     /// Traces that entered this process, by the decision on them; and entry spans that were kept late.
     CAMPANILE_SAMPLING_DECISIONS = "campanile.sampling.decisions", Counter, "{decision}", [
         a::CAMPANILE_SAMPLING_REASON, a::CAMPANILE_SAMPLING_RESULT,
@@ -300,6 +314,42 @@ Own {
     /// Age of the oldest message of the process that has not reached a stage.
     WEBSOCKET_DELIVERY_OLDEST_AGE = "websocket.delivery.oldest_age", Gauge, "s", [
         a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_DELIVERY_STAGE,
+    ];
+    /// Attempts to resume a session: every connection that brought a token, by what became of it.
+    WEBSOCKET_RESUME_ATTEMPTS = "websocket.resume.attempts", Counter, "{attempt}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_RESUME_RESULT, a::WEBSOCKET_CLOSE_CAUSE,
+    ];
+    /// Time from the last byte of the old connection to the hello of the new one.
+    WEBSOCKET_RESUME_GAP = "websocket.resume.gap", Histogram, "s", GAP_SECONDS, [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_RESUME_RESULT,
+    ];
+    /// Messages that a resume sent again.
+    WEBSOCKET_RESUME_REPLAYED = "websocket.resume.replayed", Histogram, "{message}", REPLAYED_MESSAGES, [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_RESUME_RESULT,
+    ];
+    /// Sessions that wait for their client to return.
+    WEBSOCKET_SESSION_DETACHED = "websocket.session.detached", UpDownCounter, "{session}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE,
+    ];
+    /// Sessions that lost their connection and may be resumed.
+    WEBSOCKET_SESSION_DETACHMENTS = "websocket.session.detachments", Counter, "{session}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE,
+    ];
+    /// Sessions that ended for good.
+    WEBSOCKET_SESSION_ENDS = "websocket.session.ends", Counter, "{session}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_SESSION_END,
+    ];
+    /// Connections that a drain has yet to end.
+    WEBSOCKET_DRAIN_REMAINING = "websocket.drain.remaining", Gauge, "{connection}", [];
+    /// Whether clients return in a storm: 1 while they do, else 0.
+    WEBSOCKET_STORM_ACTIVE = "websocket.storm.active", Gauge, "1", [];
+    /// Connections that were not admitted.
+    WEBSOCKET_ADMISSION_REJECTS = "websocket.admission.rejects", Counter, "{connection}", [
+        a::WEBSOCKET_ENDPOINT, a::WEBSOCKET_ROLE, a::WEBSOCKET_ADMISSION_REASON,
+    ];
+    /// Requests to the session store that failed; the sessions concerned can only be resynced.
+    WEBSOCKET_STORE_FAILURES = "websocket.store.failures", Counter, "{failure}", [
+        a::WEBSOCKET_STORE_OPERATION,
     ];
     /// Ages that a clock made negative, and steps of the wall clock.
     WEBSOCKET_DELIVERY_CLOCK_ANOMALIES = "websocket.delivery.clock_anomalies", Counter, "{anomaly}", [

@@ -34,6 +34,13 @@ spans! {
     WEBSOCKET_CONNECT = "websocket.connect";
     /// A WebSocket connection ended; linked to its connect span and its upgrade request.
     WEBSOCKET_DISCONNECT = "websocket.disconnect";
+    /// A WebSocket connection took a session up again; linked to the session's previous span, be it on
+    /// another node.
+    WEBSOCKET_RESUME = "websocket.resume";
+    /// A session's window ended without a return; linked to its disconnect span.
+    WEBSOCKET_EXPIRE = "websocket.expire";
+    /// The process sent its WebSocket clients away, from the first to the last.
+    WEBSOCKET_DRAIN = "websocket.drain";
     /// Messages to a WebSocket peer waited far too long; linked to its connect span.
     WEBSOCKET_STALL = "websocket.stall";
 }

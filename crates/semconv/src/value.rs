@@ -64,6 +64,19 @@ pub const SAMPLING_REASONS: &[&str] = &["parent", "ratio", "rule", "failure", "s
 /// Values of `campanile.sampling.result`.
 pub const SAMPLING_RESULTS: &[&str] = &["sampled", "dropped", "kept"];
 
+/// Values of `campanile.redaction.kind`.
+pub const REDACTION_KINDS: &[&str] = &[
+    "key",
+    "bearer_token",
+    "basic_credentials",
+    "jwt",
+    "url_password",
+    "private_key",
+    "cloud_key",
+    "card_number",
+    "not_allowed",
+];
+
 /// Values of `cpu.mode` of a process.
 pub const CPU_MODES: &[&str] = &["user", "system"];
 
@@ -148,6 +161,33 @@ pub const WEBSOCKET_DELIVERY_OUTCOMES: &[&str] = &[
     "lost",
     "superseded",
 ];
+
+/// Values of `websocket.resume.result`: what became of an attempt to resume, each attempt exactly one.
+pub const WEBSOCKET_RESUME_RESULTS: &[&str] = &[
+    "resumed",
+    "replayed",
+    "resynced",
+    "expired",
+    "unknown_session",
+    "token_invalid",
+    "token_replayed",
+    "conflict",
+    "unauthorized",
+    "overloaded",
+    "handshake_failed",
+    "hello_timeout",
+];
+
+/// Values of `websocket.session.end`.
+pub const WEBSOCKET_SESSION_ENDS: &[&str] =
+    &["client", "abandoned", "superseded", "revoked", "drain_lost"];
+
+/// Values of `websocket.store.operation`: what was asked of the session store.
+pub const WEBSOCKET_STORE_OPERATIONS: &[&str] =
+    &["open", "save", "claim", "end", "beat", "adopt"];
+
+/// Values of `websocket.admission.reason`: why a connection was not admitted.
+pub const WEBSOCKET_ADMISSION_REASONS: &[&str] = &["rate", "drain"];
 
 /// Values of `websocket.clock.source`.
 pub const WEBSOCKET_CLOCK_SOURCES: &[&str] = &["node", "client", "step"];
