@@ -11,16 +11,33 @@ use tokio::time::Instant;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock(Instant);
 
+/// A time in five bytes: good for three years, and then three years off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Long([u8; 5]);
+
 /// Conversions of the unit.
 pub(crate) struct Units;
 
-const MICROS: u128 = 100;
+/// Units of a second, and nanoseconds of a unit.
+const A_SECOND: u64 = 10_000;
+const NANOS: u32 = 100_000;
 
 impl Units {
     /// A duration, capped at half of the range.
     pub(crate) fn of(duration: Duration) -> u32 {
-        let units = duration.as_micros() / MICROS;
-        u32::try_from(units).map_or(u32::MAX / 2, |units| units.min(u32::MAX / 2))
+        let units = u32::try_from(Self::long(duration));
+        units.map_or(u32::MAX / 2, |units| units.min(u32::MAX / 2))
+    }
+
+    fn long(duration: Duration) -> u64 {
+        let units = duration.as_secs().saturating_mul(A_SECOND);
+        units.saturating_add(u64::from(duration.subsec_nanos() / NANOS))
+    }
+
+    /// A duration, wrapping.
+    #[expect(clippy::cast_possible_truncation, reason = "it wraps by design")]
+    fn wrapping(duration: Duration) -> u32 {
+        Self::long(duration) as u32
     }
 
     pub(crate) fn seconds(units: u32) -> f64 {
@@ -42,12 +59,25 @@ impl Clock {
     }
 
     /// An instant in units; one before the origin wraps, so that its age stays right.
-    #[expect(clippy::cast_possible_truncation, reason = "it wraps by design")]
     pub(crate) fn at(self, instant: Instant) -> u32 {
         match instant.checked_duration_since(self.0) {
-            Some(since) => (since.as_micros() / MICROS) as u32,
-            None => 0_u32.wrapping_sub(((self.0 - instant).as_micros() / MICROS) as u32),
+            Some(since) => Units::wrapping(since),
+            None => 0_u32.wrapping_sub(Units::wrapping(self.0 - instant)),
         }
+    }
+
+    /// The time for what may take longer than the 59 hours of an age.
+    pub(crate) fn long(self) -> Long {
+        let [_, _, _, rest @ ..] = Units::long(self.0.elapsed()).to_be_bytes();
+        Long(rest)
+    }
+
+    /// Seconds since then.
+    pub(crate) fn seconds_since(self, then: Long) -> f64 {
+        let Long([a, b, c, d, e]) = then;
+        let then = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
+        let units = Units::long(self.0.elapsed()).saturating_sub(then);
+        Duration::from_micros(units.saturating_mul(100)).as_secs_f64()
     }
 }
 

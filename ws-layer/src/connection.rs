@@ -1,25 +1,27 @@
 //! One connection: its beginning, what passed, and its one end.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use campanile_recorder::{Handle, Moment};
 use campanile_semconv::{attribute as key, event, span, value};
-use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::baggage::BaggageExt;
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
 use opentelemetry::{Context, KeyValue};
-use tokio::time::Instant;
 
-use crate::clock::{Units, age};
+use crate::clock::{Long, Units};
 use crate::ending::Ending;
 use crate::endpoint::Series;
 use crate::line::{Birth, Line};
 use crate::mark::Mark;
+use crate::pings::Pings;
 use crate::sessions::Sessions;
 use crate::tally::{Direction, Tally};
 use crate::{Cause, Fault, Kind, Message};
 
 /// How long counts may wait while a connection is idle: a second.
-const TELL_EVERY: u32 = 10_000;
+const TELL_EVERY: u16 = 10;
 
 /// What is known when a connection begins.
 pub(crate) struct Beginning {
@@ -46,15 +48,34 @@ pub(crate) struct Beginning {
 #[derive(Debug)]
 pub(crate) struct Connection {
     line: Line,
-    recorder: Handle,
-    began: Instant,
-    told: u32,
-    closing: Option<u32>,
-    context: Context,
+    began: Long,
+    /// When counts were last told, in tenths of a second, wrapping.
+    told: u16,
+    /// The span of the upgrade request.
+    upgrade: Mark,
+    rare: Option<Box<Rare>>,
     ending: Ending,
-    ended: bool,
-    pub(crate) round_trip: Option<u32>,
+    /// Of the last heartbeat, in units and one more.
+    round_trip: Option<NonZeroU32>,
     tally: Tally,
+    pub(crate) pings: Option<Pings>,
+    /// When the first message since the last flush was written.
+    pub(crate) batch: Option<NonZeroU32>,
+    /// Whether a frame of our own still has to be flushed.
+    pub(crate) unflushed: bool,
+    /// Whether the stream has ended.
+    pub(crate) finished: bool,
+}
+
+/// What most connections do not have for most of their life.
+#[derive(Debug, Default)]
+struct Rare {
+    /// The context of the upgrade request, where it is more than a span's identity.
+    context: Option<Context>,
+    /// The pipeline, where it is not that of the sessions.
+    recorder: Option<Handle>,
+    /// Since when the connection is being closed.
+    closing: Option<u32>,
 }
 
 impl Connection {
@@ -91,29 +112,74 @@ impl Connection {
         let birth = Birth {
             id,
             connect,
-            parent,
+            parent: parent.as_ref().map(Mark::of),
         };
+        let upgrade = Mark::of(context.span().span_context());
+        let rare = Rare {
+            context: is_more_than_a_mark(&context).then_some(context),
+            recorder: (!recorder.is_same(sessions.recorder())).then_some(recorder),
+            closing: None,
+        };
+        let is_needed = rare.context.is_some() || rare.recorder.is_some();
         Self {
             line: sessions.register(series, pings, birth),
-            recorder,
-            began: Instant::now(),
-            told: sessions.clock().now(),
-            closing: None,
-            context,
+            began: sessions.clock().long(),
+            told: tenths(sessions.clock().now()),
+            upgrade,
+            rare: is_needed.then(|| Box::new(rare)),
             ending: Ending::default(),
-            ended: false,
             round_trip: None,
             tally: Tally::default(),
+            pings: pings.then(Pings::default),
+            batch: None,
+            unflushed: false,
+            finished: false,
         }
     }
 
     /// The public id of the session.
     pub(crate) fn id(&self) -> u128 {
-        self.line.signal().id
+        self.line.signal().id()
     }
 
-    pub(crate) fn context(&self) -> &Context {
-        &self.context
+    /// The trace context and the baggage of the upgrade request.
+    pub(crate) fn context(&self) -> Context {
+        let whole = self.rare.as_ref().and_then(|rare| rare.context.clone());
+        whole.unwrap_or_else(|| {
+            Context::new().with_remote_span_context(self.upgrade.to_span_context())
+        })
+    }
+
+    /// A pong of ours came back: what it proves.
+    pub(crate) fn answered(&mut self, pong: &[u8]) {
+        let now = self.now();
+        let answer = self
+            .pings
+            .as_mut()
+            .and_then(|pings| pings.answer(pong, now));
+        let Some(answer) = answer else { return };
+        let line = &self.line;
+        let (limits, series) = (&line.sessions.settings().limits, line.series());
+        if answer.heartbeat {
+            self.round_trip = NonZeroU32::new(answer.round_trip.saturating_add(1));
+            series.heartbeat.record(Units::seconds(answer.round_trip));
+        }
+        line.flow_if(|flow| flow.receipt(answer.covers, now, limits, series));
+    }
+
+    /// When the first message since the last flush was written, which is now if there was none.
+    pub(crate) fn batch_began(&mut self) -> u32 {
+        match self.batch {
+            Some(since) => since.get(),
+            None => {
+                let now = NonZeroU32::new(self.now()).unwrap_or(NonZeroU32::MIN);
+                self.batch.insert(now).get()
+            }
+        }
+    }
+
+    pub(crate) fn take_batch(&mut self) -> Option<u32> {
+        self.batch.take().map(NonZeroU32::get)
     }
 
     pub(crate) fn line(&self) -> &Line {
@@ -125,7 +191,7 @@ impl Connection {
     }
 
     pub(crate) fn is_ended(&self) -> bool {
-        self.ended
+        self.line.signal().place().is_none()
     }
 
     pub(crate) fn now(&self) -> u32 {
@@ -165,7 +231,7 @@ impl Connection {
     }
 
     /// The stream ended.
-    pub(crate) fn finished(&mut self) {
+    pub(crate) fn end_of_stream(&mut self) {
         self.ending.ended();
         self.end();
     }
@@ -176,41 +242,40 @@ impl Connection {
             return;
         }
         let now = self.now();
-        if age(now, self.told) >= TELL_EVERY {
+        if tenths(now).wrapping_sub(self.told) >= TELL_EVERY {
             self.tell(now);
         }
     }
 
     /// Tells what has gathered.
     pub(crate) fn tell(&mut self, now: u32) {
-        self.told = now;
+        self.told = tenths(now);
         self.tally.tell(self.line.series());
     }
 
     fn closing(&mut self) {
-        if self.closing.is_none() {
-            self.closing = Some(self.now());
-        }
+        let now = self.now();
+        let rare = self.rare.get_or_insert_default();
+        rare.closing.get_or_insert(now);
     }
 
     fn end(&mut self) {
         let series = self.line.series().clone();
         self.tally.tell(&series);
-        if std::mem::replace(&mut self.ended, true) {
+        let parent = self.line.parent();
+        if !self.line.leave() {
             return;
         }
-        self.line.leave();
         let (pending, stalled) = self.line.end_flow();
         let end = self.ending.end(series.role);
         series.active.add(-1);
-        let life = self.began.elapsed().as_secs_f64();
+        let life = self.line.sessions.clock().seconds_since(self.began);
         series.duration(end.class).record(life);
         series.disconnects(end.class, end.cause).add(1);
 
         let mut attributes = series.common();
         let text = |key, value: &'static str| KeyValue::new(key, value);
         let initiator = value::WEBSOCKET_CLOSE_INITIATORS[usize::from(!end.local)];
-        let count = |total: u64| i64::try_from(total).unwrap_or(i64::MAX);
         let [received, transmitted] = self.tally.totals();
         let id = self.id();
         attributes.extend([
@@ -218,8 +283,8 @@ impl Connection {
             text(key::WEBSOCKET_CLOSE_CLASS, end.class.as_str()),
             text(key::WEBSOCKET_CLOSE_CAUSE, end.cause.as_str()),
             text(key::WEBSOCKET_CLOSE_INITIATOR, initiator),
-            KeyValue::new(key::WEBSOCKET_RECEIVED_COUNT, count(received)),
-            KeyValue::new(key::WEBSOCKET_TRANSMITTED_COUNT, count(transmitted)),
+            KeyValue::new(key::WEBSOCKET_RECEIVED_COUNT, i64::from(received)),
+            KeyValue::new(key::WEBSOCKET_TRANSMITTED_COUNT, i64::from(transmitted)),
             KeyValue::new(key::WEBSOCKET_PENDING_COUNT, i64::from(pending)),
         ]);
         attributes.extend(
@@ -228,33 +293,45 @@ impl Connection {
         );
         attributes.extend(
             self.round_trip
-                .map(|units| KeyValue::new(key::WEBSOCKET_ROUND_TRIP_TIME, Units::seconds(units))),
+                .map(|units| Units::seconds(units.get() - 1))
+                .map(|seconds| KeyValue::new(key::WEBSOCKET_ROUND_TRIP_TIME, seconds)),
         );
         let sessions = &self.line.sessions;
         if let Some(since) = stalled {
-            sessions.stalled(self.line.signal(), since);
+            sessions.stalled(self.line.signal(), parent, since);
         }
         let until = SystemTime::now();
-        let parent = self.line.signal().parent();
+        let rare = self.rare.as_deref();
+        let parent = parent.map(Mark::to_span_context);
         let moment = Moment {
             name: span::WEBSOCKET_DISCONNECT,
-            start: self
-                .closing
+            start: rare
+                .and_then(|rare| rare.closing)
                 .map_or(until, |since| sessions.wall(since).min(until)),
             end: until,
             parent: parent.as_ref(),
             sampled_as: Some(id.into()),
             links: &[
                 self.line.signal().connect.to_span_context(),
-                self.context.span().span_context().clone(),
+                self.upgrade_span(),
             ],
             attributes,
             error: end.error,
         };
-        let told = sessions.moment(&self.recorder, id, moment);
+        let recorder = rare.and_then(|rare| rare.recorder.as_ref());
+        let told = sessions.moment(recorder.unwrap_or(sessions.recorder()), id, moment);
         // As many lines as spans: what bounds the one in a storm bounds the other.
         if told.is_valid() {
             self.warn(end.cause, pending);
+        }
+    }
+
+    /// The span of the upgrade request, as a link's target.
+    fn upgrade_span(&self) -> SpanContext {
+        let whole = self.rare.as_ref().and_then(|rare| rare.context.as_ref());
+        match whole {
+            Some(context) => context.span().span_context().clone(),
+            None => self.upgrade.to_span_context(),
         }
     }
 
@@ -282,6 +359,19 @@ impl Drop for Connection {
         self.ending.dropped(std::thread::panicking());
         self.end();
     }
+}
+
+/// Tenths of a second, wrapping.
+#[expect(clippy::cast_possible_truncation, reason = "it wraps by design")]
+fn tenths(units: u32) -> u16 {
+    (units / 1_000) as u16
+}
+
+/// Whether a context has a trace state or baggage, which a mark does not hold.
+fn is_more_than_a_mark(context: &Context) -> bool {
+    let span = context.span();
+    let state = span.span_context().trace_state();
+    *state != TraceState::NONE || !context.baggage().is_empty()
 }
 
 /// What has to be known of a message before it is given away.

@@ -29,10 +29,19 @@ pub(crate) struct Ending {
 
 #[derive(Clone, Copy, Debug)]
 enum Noted {
-    Close { code: Option<u16>, local: bool },
+    Close {
+        code: u16,
+        local: bool,
+    },
+    /// A close frame without a code.
+    Empty {
+        local: bool,
+    },
     Broke(Failure),
     Given(Cause),
-    Dropped { panicking: bool },
+    Dropped {
+        panicking: bool,
+    },
 }
 
 impl Ending {
@@ -55,12 +64,19 @@ impl Ending {
 
     /// A close frame went out.
     pub(crate) fn sent_close(&mut self, code: Option<u16>) {
-        self.note(Noted::Close { code, local: true });
+        self.close(code, true);
     }
 
     /// A close frame came in.
     pub(crate) fn received_close(&mut self, code: Option<u16>) {
-        self.note(Noted::Close { code, local: false });
+        self.close(code, false);
+    }
+
+    fn close(&mut self, code: Option<u16>, local: bool) {
+        self.note(match code {
+            Some(code) => Noted::Close { code, local },
+            None => Noted::Empty { local },
+        });
     }
 
     /// The connection broke.
@@ -100,7 +116,8 @@ impl Ending {
             error: Some(error),
         };
         match self.noted {
-            Some(Noted::Close { code, local }) => self.closed(code, local, role),
+            Some(Noted::Close { code, local }) => self.closed(Some(code), local, role),
+            Some(Noted::Empty { local }) => self.closed(None, local, role),
             Some(Noted::Given(cause)) => abnormal(cause, true, cause.as_str()),
             Some(Noted::Broke(failure)) => broken(failure),
             Some(Noted::Dropped { panicking: true }) => abnormal(Cause::Error, true, "panic"),

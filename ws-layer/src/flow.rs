@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Weak;
+use std::task::Waker;
 
 use crate::clock::{Units, age};
 use crate::endpoint::Series;
@@ -43,6 +44,8 @@ pub(crate) struct Flow {
     /// Whether the ticker knows of this flow.
     pub(crate) active: bool,
     pub(crate) outbox: Option<Weak<dyn Waiting>>,
+    /// Whoever waits to write.
+    pub(crate) writer: Option<Waker>,
     /// When the present stall began to wait, once it has lasted too long.
     pub(crate) stalled: Option<u32>,
 }
@@ -69,6 +72,7 @@ impl Flow {
             keep: keep || decide == Stage::AppAck,
             active: false,
             outbox: None,
+            writer: None,
             stalled: None,
         }
     }
@@ -80,7 +84,8 @@ impl Flow {
 
     /// Whether this may be thrown away and made anew.
     pub(crate) fn is_idle(&self) -> bool {
-        self.ring.is_empty() && self.outbox.is_none() && self.forgotten == 0
+        let is_needed = self.outbox.is_some() || self.writer.is_some();
+        self.ring.is_empty() && self.forgotten == 0 && !is_needed
     }
 
     /// A message was handed to the socket's buffer.
@@ -125,6 +130,7 @@ impl Flow {
         let (from, to) = (self.index(self.flushed), self.ring.len());
         self.record(from, to, now, Stage::Flush, series);
         self.flushed = self.written_to();
+        self.writer = None;
         if self.decide == Stage::Flush {
             self.settle(to, now, limits);
         }

@@ -55,6 +55,7 @@ mod outbox;
 mod pings;
 #[cfg(test)]
 mod probe;
+mod registry;
 mod session;
 mod sessions;
 mod settings;

@@ -4,9 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use futures_util::task::AtomicWaker;
-use opentelemetry::trace::SpanContext;
-
 use crate::clock::Units;
 use crate::endpoint::Series;
 use crate::flow::{Flow, Oldest};
@@ -34,61 +31,91 @@ pub(crate) struct Birth {
     /// The span of its beginning.
     pub(crate) connect: Mark,
     /// The parent of that span, and of the others of the session.
-    pub(crate) parent: Option<SpanContext>,
+    pub(crate) parent: Option<Mark>,
 }
 
 /// The part of a session that others may touch.
 #[derive(Debug)]
 pub(crate) struct Signal {
-    waker: AtomicWaker,
-    /// Whoever waits to write, which after a split may be another task.
-    writer: AtomicWaker,
     order: AtomicU8,
     beat: AtomicBool,
     decide: Stage,
     pub(crate) series: Arc<Series>,
-    pub(crate) id: u128,
+    id: [u8; 16],
     /// The span of the connection's beginning.
     pub(crate) connect: Mark,
-    /// The client's span, where it is to be the parent. Boxed, as it rarely is.
-    parent: Option<Box<Mark>>,
     /// How many messages went through flows that are gone. A ping that is still out knows its place
     /// by this count.
     gone: AtomicU32,
-    flow: Mutex<Option<Box<Flow>>>,
+    /// Its place in the registry, and when its next heartbeat is due: kept here for the registry.
+    place: AtomicU32,
+    next_beat: AtomicU32,
+    slot: Mutex<Slot>,
 }
+
+/// What a lock is needed for.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    /// Whoever reads the session.
+    waker: Option<Waker>,
+    pub(crate) flow: Option<Box<Flow>>,
+}
+
+impl Slot {
+    /// Who is to be woken when the session is asked for something. A task that waits to write may,
+    /// after a split, be another than the one that reads.
+    fn sleepers(&mut self) -> [Option<Waker>; 2] {
+        let writer = self.flow.as_mut().and_then(|flow| flow.writer.take());
+        [self.waker.take(), writer]
+    }
+}
+
+/// The place of a session that is in no registry.
+const NOWHERE: u32 = u32::MAX;
 
 impl Signal {
     pub(crate) fn new(series: Arc<Series>, decide: Stage, birth: Birth) -> Self {
-        let Birth {
-            id,
-            connect,
-            parent,
-        } = birth;
+        let Birth { id, connect, .. } = birth;
         Self {
-            id,
+            id: id.to_be_bytes(),
             connect,
-            parent: parent.map(|parent| Box::new(Mark::of(&parent))),
-            waker: AtomicWaker::new(),
-            writer: AtomicWaker::new(),
             order: AtomicU8::new(0),
             beat: AtomicBool::new(false),
             decide,
             series,
             gone: AtomicU32::new(0),
-            flow: Mutex::default(),
+            place: AtomicU32::new(NOWHERE),
+            next_beat: AtomicU32::new(0),
+            slot: Mutex::default(),
         }
+    }
+
+    /// The public id of the session.
+    pub(crate) fn id(&self) -> u128 {
+        u128::from_be_bytes(self.id)
+    }
+
+    /// Its place in the registry; changed under the registry's lock.
+    pub(crate) fn place(&self) -> Option<u32> {
+        Some(self.place.load(Ordering::Relaxed)).filter(|place| *place != NOWHERE)
+    }
+
+    pub(crate) fn set_place(&self, place: Option<u32>) {
+        self.place
+            .store(place.unwrap_or(NOWHERE), Ordering::Relaxed);
+    }
+
+    pub(crate) fn next_beat(&self) -> u32 {
+        self.next_beat.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_next_beat(&self, at: u32) {
+        self.next_beat.store(at, Ordering::Relaxed);
     }
 
     pub(crate) fn order(&self, order: Order) {
         self.order.fetch_max(order as u8, Ordering::AcqRel);
-        self.wake();
-        self.writer.wake();
-    }
-
-    /// The parent of the session's spans, where they have one.
-    pub(crate) fn parent(&self) -> Option<SpanContext> {
-        self.parent.as_ref().map(|parent| parent.to_span_context())
+        self.wake_all();
     }
 
     fn standing(&self) -> Order {
@@ -102,20 +129,33 @@ impl Signal {
 
     pub(crate) fn beat(&self) {
         self.beat.store(true, Ordering::Release);
-        self.wake();
-        self.writer.wake();
+        self.wake_all();
     }
 
+    /// Whether a heartbeat is due.
+    pub(crate) fn take_beat(&self) -> bool {
+        self.beat.load(Ordering::Relaxed) && self.beat.swap(false, Ordering::AcqRel)
+    }
+
+    /// Wakes whoever reads the session.
     pub(crate) fn wake(&self) {
-        self.waker.wake();
+        let waker = self.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Option<Box<Flow>>> {
-        self.flow.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wake_all(&self) {
+        let sleepers = self.lock().sleepers();
+        sleepers.into_iter().flatten().for_each(Waker::wake);
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn outbox(&self) -> Option<Arc<dyn Waiting>> {
-        self.lock().as_ref()?.outbox.as_ref()?.upgrade()
+        self.lock().flow.as_ref()?.outbox.as_ref()?.upgrade()
     }
 
     /// A look at what waits. `None` once nothing does, and nothing is left to be told.
@@ -123,7 +163,7 @@ impl Signal {
         let limits = &sessions.settings().limits;
         let queued = self.outbox().map(|outbox| outbox.tick(now));
         let mut slot = self.lock();
-        let flow = slot.as_mut()?;
+        let flow = slot.flow.as_mut()?;
         let mut oldest = flow.tick(now, limits);
         flow.ledger.tell(&self.series);
         if queued.is_none_or(|age| age.is_none()) && flow.is_settled() {
@@ -131,7 +171,7 @@ impl Signal {
             let ended = flow.stalled.take();
             if flow.is_idle() {
                 self.gone.store(flow.written_to(), Ordering::Relaxed);
-                *slot = None;
+                slot.flow = None;
             }
             return ended.map(|since| Ticked {
                 oldest,
@@ -180,17 +220,12 @@ fn stall(flow: &mut Flow, oldest: Oldest, now: u32, limit: u32) -> Option<u32> {
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) sessions: Sessions,
-    key: u64,
     signal: Arc<Signal>,
 }
 
 impl Line {
-    pub(crate) fn new(sessions: Sessions, key: u64, signal: Arc<Signal>) -> Self {
-        Self {
-            sessions,
-            key,
-            signal,
-        }
+    pub(crate) fn new(sessions: Sessions, signal: Arc<Signal>) -> Self {
+        Self { sessions, signal }
     }
 
     pub(crate) fn series(&self) -> &Arc<Series> {
@@ -201,47 +236,55 @@ impl Line {
         &self.signal
     }
 
-    pub(crate) fn key(&self) -> u64 {
-        self.key
+    /// Leaves the registry; true the first time.
+    pub(crate) fn leave(&self) -> bool {
+        self.sessions.leave(&self.signal)
     }
 
-    /// Leaves the registry. Later calls do nothing.
-    pub(crate) fn leave(&self) {
-        self.sessions.leave(self.key);
+    /// The parent of the session's spans, where they have one and it has not left.
+    pub(crate) fn parent(&self) -> Option<Mark> {
+        self.sessions.lock().registry.parent(&self.signal)
     }
 
     /// Wakes `waker` at the next order, beat or push, and says which order stands.
     pub(crate) fn order(&self, waker: &Waker) -> Order {
-        self.signal.waker.register(waker);
+        let mut slot = self.signal.lock();
+        register(&mut slot.waker, waker);
+        drop(slot);
         self.signal.standing()
     }
 
     /// The same for a task that waits to write.
     pub(crate) fn order_of_writer(&self, waker: &Waker) -> Order {
-        self.signal.writer.register(waker);
+        let mut slot = self.signal.lock();
+        let flow = with_flow(&mut slot, &self.sessions, &self.signal);
+        register(&mut flow.writer, waker);
+        drop(slot);
         self.signal.standing()
     }
 
     /// Whether a heartbeat is due.
     pub(crate) fn take_beat(&self) -> bool {
-        self.signal.beat.swap(false, Ordering::AcqRel)
+        self.signal.take_beat()
     }
 
     /// Works on the flow, which is made when there is none yet.
     pub(crate) fn flow<T>(&self, work: impl FnOnce(&mut Flow) -> T) -> T {
-        flow(&self.sessions, self.key, &self.signal, work)
+        flow(&self.sessions, &self.signal, work)
     }
 
     /// Works on the flow, if there is one.
     pub(crate) fn flow_if<T>(&self, work: impl FnOnce(&mut Flow) -> T) -> Option<T> {
-        self.signal.lock().as_deref_mut().map(work)
+        self.signal.lock().flow.as_deref_mut().map(work)
     }
 
     /// The position after the last message that was written.
     pub(crate) fn written_to(&self) -> u32 {
         let slot = self.signal.lock();
         let gone = || self.signal.gone.load(Ordering::Relaxed);
-        slot.as_ref().map_or_else(gone, |flow| flow.written_to())
+        slot.flow
+            .as_ref()
+            .map_or_else(gone, |flow| flow.written_to())
     }
 
     /// Ends the flow: what is not decided is lost. Says how much that was.
@@ -250,7 +293,7 @@ impl Line {
             outbox.end();
         }
         let mut slot = self.signal.lock();
-        let Some(flow) = slot.as_mut() else {
+        let Some(flow) = slot.flow.as_mut() else {
             return (0, None);
         };
         let pending = flow.ledger.pending();
@@ -269,22 +312,31 @@ impl Drop for Line {
 /// Works on the flow of a signal, and lets the ticker know of it once something waits.
 pub(crate) fn flow<T>(
     sessions: &Sessions,
-    key: u64,
-    signal: &Signal,
+    signal: &Arc<Signal>,
     work: impl FnOnce(&mut Flow) -> T,
 ) -> T {
     let mut slot = signal.lock();
-    let flow = slot.get_or_insert_with(|| {
-        let settings = sessions.settings();
-        let gone = signal.gone.load(Ordering::Relaxed);
-        let classes = settings.classes.len();
-        Box::new(Flow::new(classes, signal.decide, settings.acks, gone))
-    });
+    let flow = with_flow(&mut slot, sessions, signal);
     let result = work(flow);
     let fresh = !std::mem::replace(&mut flow.active, true);
     drop(slot);
     if fresh {
-        sessions.activate(key);
+        sessions.activate(signal.clone());
     }
     result
+}
+
+fn with_flow<'a>(slot: &'a mut Slot, sessions: &Sessions, signal: &Signal) -> &'a mut Flow {
+    slot.flow.get_or_insert_with(|| {
+        let settings = sessions.settings();
+        let gone = signal.gone.load(Ordering::Relaxed);
+        let classes = settings.classes.len();
+        Box::new(Flow::new(classes, signal.decide, settings.acks, gone))
+    })
+}
+
+fn register(slot: &mut Option<Waker>, waker: &Waker) {
+    if !slot.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        *slot = Some(waker.clone());
+    }
 }

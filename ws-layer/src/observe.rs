@@ -100,7 +100,7 @@ impl<S> Observe<S> {
             pings: self.pings,
         };
         let connection = Connection::begin(&self.sessions, beginning);
-        Session::new(self.stream, connection, self.pings)
+        Session::new(self.stream, connection)
     }
 }
 

@@ -106,7 +106,6 @@ pub struct Outbox<M>(Arc<Shared<M>>);
 
 struct Shared<M> {
     sessions: Sessions,
-    key: u64,
     signal: Arc<Signal>,
     limits: OutboxLimits,
     queue: Mutex<Queue<M>>,
@@ -127,7 +126,6 @@ impl<M: Message + Send + 'static> Outbox<M> {
         let line = session.connection().line();
         let shared = Arc::new(Shared {
             sessions: line.sessions.clone(),
-            key: line.key(),
             signal: line.signal().clone(),
             limits,
             queue: Mutex::new(Queue::new(session.connection().is_ended())),
@@ -163,7 +161,7 @@ impl<M: Message + Send + 'static> Outbox<M> {
         if queue.is_ended() {
             return Pushed::Ended;
         }
-        let pushed = flow(&shared.sessions, shared.key, &shared.signal, |flow| {
+        let pushed = flow(&shared.sessions, &shared.signal, |flow| {
             flow.ledger.accept(class);
             queue.push(item, shared.limits, &mut flow.ledger)
         });
@@ -246,6 +244,7 @@ impl<M: Send> Waiting for Shared<M> {
         let limits = &self.sessions.settings().limits;
         let mut slot = self.signal.lock();
         let oldest = slot
+            .flow
             .as_mut()
             .and_then(|flow| queue.tick(now, limits, &mut flow.ledger));
         drop(slot);
@@ -256,7 +255,7 @@ impl<M: Send> Waiting for Shared<M> {
     fn end(&self) {
         let mut queue = self.lock();
         let mut slot = self.signal.lock();
-        if let Some(flow) = slot.as_mut() {
+        if let Some(flow) = slot.flow.as_mut() {
             queue.end(&mut flow.ledger);
         }
         drop(slot);

@@ -11,27 +11,28 @@ const MARK: u8 = 0x57;
 /// A payload: the mark, the ping's number, a nonce that a peer cannot guess.
 pub(crate) type Payload = [u8; 9];
 
-#[derive(Clone, Copy, Debug)]
-struct Outstanding {
-    nonce: u32,
-    sent: u32,
-    /// The position in the flow that it stands behind.
-    covers: u32,
-    heartbeat: bool,
-}
-
 /// The state of one connection's pings.
 #[derive(Debug, Default)]
 pub(crate) struct Pings {
-    outstanding: Option<Outstanding>,
     number: u32,
+    /// When the last ping left.
     last: u32,
-    misses: u8,
-    heard: bool,
-    pinged: bool,
+    /// Of the outstanding ping: what a peer cannot guess, and the position in the flow that it
+    /// stands behind.
+    nonce: u32,
+    covers: u32,
     /// Intervals without a data message in either direction.
     idle: u16,
+    found: Beat,
+    flags: u8,
 }
+
+/// A ping is outstanding, and it is a heartbeat.
+const OUTSTANDING: u8 = 1;
+const HEARTBEAT: u8 = 2;
+/// The peer was heard in this interval, and was asked to be.
+const HEARD: u8 = 4;
+const PINGED: u8 = 8;
 
 /// What a pong of ours proves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,9 +44,10 @@ pub(crate) struct Answer {
 }
 
 /// What a heartbeat found.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Beat {
     /// The peer was heard, or there was nothing to be heard.
+    #[default]
     Alive,
     /// A ping was not answered in a whole interval.
     Missed,
@@ -56,7 +58,7 @@ pub(crate) enum Beat {
 impl Pings {
     /// Something came from the peer, whatever it was.
     pub(crate) fn heard(&mut self) {
-        self.heard = true;
+        self.flags |= HEARD;
     }
 
     /// A data message went one way or the other.
@@ -71,21 +73,20 @@ impl Pings {
 
     /// Judges the interval that has just ended, and begins the next.
     pub(crate) fn beat(&mut self) -> Beat {
-        let silent = self.pinged && !self.heard;
-        self.misses = if silent { self.misses + 1 } else { 0 };
-        self.heard = false;
-        self.pinged = true;
+        let silent = self.flags & (PINGED | HEARD) == PINGED;
+        self.found = match self.found {
+            _ if !silent => Beat::Alive,
+            Beat::Alive => Beat::Missed,
+            Beat::Missed | Beat::Dead => Beat::Dead,
+        };
+        self.flags = self.flags & !HEARD | PINGED;
         self.idle = self.idle.saturating_add(1);
-        match self.misses {
-            0 => Beat::Alive,
-            1 => Beat::Missed,
-            _ => Beat::Dead,
-        }
+        self.found
     }
 
     /// Whether a barrier may leave: none is outstanding, and the last left long enough ago.
     pub(crate) fn may_send(&self, now: u32, spacing: u32) -> bool {
-        self.outstanding.is_none() && (self.number == 0 || age(now, self.last) >= spacing)
+        self.flags & OUTSTANDING == 0 && (self.number == 0 || age(now, self.last) >= spacing)
     }
 
     /// Makes the next ping. One that is still outstanding is given up.
@@ -93,12 +94,11 @@ impl Pings {
         self.number = self.number.wrapping_add(1).max(1);
         self.last = now;
         let nonce = fastrand::u32(..);
-        self.outstanding = Some(Outstanding {
-            nonce,
-            sent: now,
-            covers,
-            heartbeat,
-        });
+        (self.nonce, self.covers) = (nonce, covers);
+        self.flags |= OUTSTANDING | HEARTBEAT;
+        if !heartbeat {
+            self.flags &= !HEARTBEAT;
+        }
         let mut payload = [MARK; 9];
         payload[1..5].copy_from_slice(&self.number.to_be_bytes());
         payload[5..].copy_from_slice(&nonce.to_be_bytes());
@@ -107,22 +107,19 @@ impl Pings {
 
     /// Reads a pong: `Some` when it is the answer to the outstanding ping of ours.
     pub(crate) fn answer(&mut self, pong: &[u8], now: u32) -> Option<Answer> {
-        let Outstanding {
-            nonce,
-            sent,
-            covers,
-            heartbeat,
-        } = self.outstanding?;
-        let [MARK, rest @ ..] = pong else { return None };
-        let (number, cookie) = rest.split_first_chunk::<4>()?;
-        if *number != self.number.to_be_bytes() || cookie != nonce.to_be_bytes() {
+        if self.flags & OUTSTANDING == 0 {
             return None;
         }
-        self.outstanding = None;
+        let [MARK, rest @ ..] = pong else { return None };
+        let (number, cookie) = rest.split_first_chunk::<4>()?;
+        if *number != self.number.to_be_bytes() || cookie != self.nonce.to_be_bytes() {
+            return None;
+        }
+        self.flags &= !OUTSTANDING;
         Some(Answer {
-            round_trip: age(now, sent),
-            covers,
-            heartbeat,
+            round_trip: age(now, self.last),
+            covers: self.covers,
+            heartbeat: self.flags & HEARTBEAT != 0,
         })
     }
 

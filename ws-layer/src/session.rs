@@ -13,7 +13,6 @@ use opentelemetry::Context;
 
 use crate::connection::{Connection, Sending};
 use crate::flow::Entry;
-use crate::pings::Pings;
 use crate::settings::ClassId;
 use crate::stamp::Stamp;
 use crate::{Cause, Fault, Message};
@@ -30,31 +29,20 @@ use crate::{Cause, Fault, Message};
 pub struct Session<S = WebSocket> {
     inner: S,
     connection: Connection,
-    pings: Option<Pings>,
-    /// When the first message since the last flush was written.
-    batch: Option<u32>,
-    /// Whether a frame of our own still has to be flushed.
-    unflushed: bool,
-    finished: bool,
 }
 
 impl<S> Session<S> {
-    pub(crate) fn new(inner: S, connection: Connection, pings: bool) -> Self {
-        Self {
-            inner,
-            connection,
-            pings: pings.then(Pings::default),
-            batch: None,
-            unflushed: false,
-            finished: false,
-        }
+    pub(crate) fn new(inner: S, connection: Connection) -> Self {
+        Self { inner, connection }
     }
 
-    /// The context of the upgrade request: parent for spans that the handler starts.
+    /// The trace context and the baggage of the upgrade request: parent for spans that the handler
+    /// starts.
     ///
-    /// It is current while the handler's future is polled; a task spawned from there needs it by
-    /// hand (`FutureExt::with_context` of the OpenTelemetry API).
-    pub fn context(&self) -> &Context {
+    /// The request's context, with whatever else it holds, is current while the handler's future is
+    /// polled; a task spawned from there needs one by hand (`FutureExt::with_context` of the
+    /// OpenTelemetry API).
+    pub fn context(&self) -> Context {
         self.connection.context()
     }
 
@@ -96,7 +84,7 @@ impl<S> Session<S> {
 
     /// Whether something was written and not flushed.
     pub(crate) fn has_unflushed(&self) -> bool {
-        self.batch.is_some() || self.unflushed
+        self.connection.batch.is_some() || self.connection.unflushed
     }
 
     fn noted<E: Fault>(&mut self, result: Result<(), E>) -> Result<(), E> {
@@ -113,10 +101,10 @@ impl<S> Session<S> {
         if !sending.kind.is_data() || self.connection.is_ended() {
             return;
         }
-        if let Some(pings) = &mut self.pings {
+        if let Some(pings) = &mut self.connection.pings {
             pings.busy();
         }
-        let now = *self.batch.get_or_insert_with(|| self.connection.now());
+        let now = self.connection.batch_began();
         self.connection.line().flow(|flow| {
             let entry = entry.unwrap_or_else(|| {
                 flow.ledger.accept(ClassId::default());
@@ -215,7 +203,7 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if this.finished {
+        if this.connection.finished {
             return Poll::Ready(None);
         }
         let next = loop {
@@ -239,8 +227,8 @@ where
                     this.connection.broke(error);
                 }
                 None => {
-                    this.finished = true;
-                    this.connection.finished();
+                    this.connection.finished = true;
+                    this.connection.end_of_stream();
                 }
             }
             break next;
@@ -256,7 +244,7 @@ where
     E: Fault,
 {
     fn is_terminated(&self) -> bool {
-        self.finished
+        self.connection.finished
     }
 }
 
@@ -284,7 +272,7 @@ where
             return self.blocked(task);
         };
         if result.is_ok() {
-            self.unflushed = false;
+            self.connection.unflushed = false;
             self.flushed(task);
         }
         Poll::Ready(self.noted(result))

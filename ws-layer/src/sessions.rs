@@ -1,8 +1,6 @@
 //! What all sessions of a process share: settings, instruments, and the way to reach each of them.
 
-use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -11,12 +9,13 @@ use campanile_semconv::{attribute as key, metric, span, value};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanContext;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use crate::bucket::Bucket;
-use crate::clock::Clock;
+use crate::clock::{Clock, Units};
 use crate::endpoint::{MAX_ENDPOINTS, Role, Series};
 use crate::line::{Birth, Line, Order, Signal};
+use crate::mark::Mark;
+use crate::registry::Registry;
 use crate::settings::{Builder, ClassId, MessageClass, Settings, Stage};
 use crate::ticker;
 
@@ -30,7 +29,6 @@ pub(crate) struct Shared {
     clock: Clock,
     series: Mutex<Vec<Arc<Series>>>,
     open: Mutex<Open>,
-    next: AtomicU64,
     left: Notify,
     pub(crate) hurry: Arc<Notify>,
     bucket: Mutex<Bucket>,
@@ -43,11 +41,9 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct Open {
     draining: bool,
-    pub(crate) signals: HashMap<u64, Arc<Signal>>,
-    /// When each session's next heartbeat is due.
-    pub(crate) beats: BTreeSet<(Instant, u64)>,
+    pub(crate) registry: Registry,
     /// Sessions in which something waits.
-    pub(crate) active: Vec<u64>,
+    pub(crate) active: Vec<Arc<Signal>>,
     /// Whether the ticker runs.
     pub(crate) ticking: bool,
 }
@@ -85,7 +81,6 @@ impl Sessions {
             settings,
             series: Mutex::default(),
             open: Mutex::default(),
-            next: AtomicU64::new(0),
             left: Notify::new(),
             hurry: Arc::default(),
         }))
@@ -109,7 +104,7 @@ impl Sessions {
 
     /// How many sessions are open.
     pub fn open(&self) -> usize {
-        self.lock().signals.len()
+        self.lock().registry.len()
     }
 
     /// Whether [`drain`](Self::drain) has begun; new upgrades are then answered with `503`.
@@ -126,7 +121,7 @@ impl Sessions {
             let mut open = self.lock();
             open.draining = true;
             order_all(&open, Order::Drain);
-            open.signals.len()
+            open.registry.len()
         };
         let done = tokio::time::timeout(deadline, self.emptied()).await;
         let remaining = match done {
@@ -134,7 +129,7 @@ impl Sessions {
             Err(_) => {
                 let open = self.lock();
                 order_all(&open, Order::Cut);
-                open.signals.len()
+                open.registry.len()
             }
         };
         Drained {
@@ -194,25 +189,25 @@ impl Sessions {
     }
 
     /// Reports a stall that is over.
-    pub(crate) fn stalled(&self, signal: &Signal, since: u32) {
+    pub(crate) fn stalled(&self, signal: &Signal, parent: Option<Mark>, since: u32) {
         let mut attributes = signal.series.common();
         attributes.push(KeyValue::new(
             key::SESSION_ID,
-            format!("{:032x}", signal.id),
+            format!("{:032x}", signal.id()),
         ));
-        let parent = signal.parent();
+        let parent = parent.map(Mark::to_span_context);
         let moment = Moment {
             name: span::WEBSOCKET_STALL,
             start: self.wall(since),
             end: SystemTime::now(),
             parent: parent.as_ref(),
-            sampled_as: Some(signal.id.into()),
+            sampled_as: Some(signal.id().into()),
             links: &[signal.connect.to_span_context()],
             attributes,
             error: None,
         };
         let shared = &self.0;
-        self.capped(&shared.stalls, &shared.recorder, signal.id, moment);
+        self.capped(&shared.stalls, &shared.recorder, signal.id(), moment);
     }
 
     /// The wall clock at an instant of the past.
@@ -248,39 +243,41 @@ impl Sessions {
 
     /// Gives a new connection its line; `pings` says whether it is asked for signs of life.
     pub(crate) fn register(&self, series: Arc<Series>, pings: bool, birth: Birth) -> Line {
-        let key = self.0.next.fetch_add(1, Ordering::Relaxed);
         let settings = &self.0.settings;
         let decide = match settings.decide {
             Stage::Receipt if !pings => Stage::Flush,
             stage => stage,
         };
+        let parent = birth.parent;
         let signal = Arc::new(Signal::new(series, decide, birth));
         let mut open = self.lock();
         if open.draining {
             signal.order(Order::Drain);
         }
-        open.signals.insert(key, signal.clone());
+        open.registry.enter(&signal, parent);
         if let Some(interval) = settings.heartbeat.filter(|_| pings) {
-            let first = Instant::now() + interval.mul_f64(0.5 + fastrand::f64() / 2.0);
-            open.beats.insert((first, key));
+            let first = Units::of(interval.mul_f64(0.5 + fastrand::f64() / 2.0));
+            let at = self.0.clock.now().wrapping_add(first);
+            open.registry.schedule(&signal, at);
             ticker::start(self, &mut open);
             self.0.hurry.notify_one();
         }
         drop(open);
-        Line::new(self.clone(), key, signal)
+        Line::new(self.clone(), signal)
     }
 
-    pub(crate) fn leave(&self, key: u64) {
-        let gone = self.lock().signals.remove(&key);
-        if gone.is_some() {
+    pub(crate) fn leave(&self, signal: &Signal) -> bool {
+        let was_here = self.lock().registry.leave(signal);
+        if was_here {
             self.0.left.notify_waiters();
         }
+        was_here
     }
 
     /// Something waits in this session from now on.
-    pub(crate) fn activate(&self, key: u64) {
+    pub(crate) fn activate(&self, signal: Arc<Signal>) {
         let mut open = self.lock();
-        open.active.push(key);
+        open.active.push(signal);
         ticker::start(self, &mut open);
         drop(open);
         self.0.hurry.notify_one();
@@ -292,7 +289,7 @@ impl Sessions {
 }
 
 fn order_all(open: &Open, order: Order) {
-    for signal in open.signals.values() {
+    for signal in open.registry.iter() {
         signal.order(order);
     }
 }

@@ -167,10 +167,11 @@ impl Builder {
         self
     }
 
-    /// Pings an upgraded session at this interval; two intervals without an answer end it.
-    /// Default: 25 s.
+    /// Pings an upgraded session at this interval, from 10 ms to a day; two intervals without an
+    /// answer end it. Default: 25 s.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
-        self.settings.heartbeat = Some(interval.max(Duration::from_millis(10)));
+        self.settings.heartbeat =
+            Some(interval.clamp(Duration::from_millis(10), Duration::from_secs(86_400)));
         self
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::clock::Units;
+use crate::clock::{Units, age};
 use crate::endpoint::{Anomaly, Series};
 use crate::flow::Oldest;
 use crate::line::Signal;
@@ -72,17 +72,19 @@ impl State {
     fn turn(&mut self, sessions: &Sessions, now: Instant) -> Option<Instant> {
         let due = self.next_tick.is_none_or(|at| at <= now);
         let mut open = sessions.lock();
-        beat(&mut open, sessions, now);
+        let clock = sessions.clock();
+        if let Some(interval) = sessions.settings().heartbeat {
+            open.registry.beat(clock.at(now), Units::of(interval));
+        }
         let mut active = Vec::new();
         if due {
-            let keys = std::mem::take(&mut open.active);
-            let known = keys.into_iter();
-            active.extend(known.filter_map(|key| Some((key, open.signals.get(&key)?.clone()))));
+            active = std::mem::take(&mut open.active);
+            active.retain(|signal| signal.place().is_some());
         }
         drop(open);
 
         if due {
-            let busy = self.tick(sessions, &active);
+            let busy = self.tick(sessions, active);
             sessions.lock().active.extend(busy);
         }
         let mut open = sessions.lock();
@@ -90,7 +92,8 @@ impl State {
             let tick = sessions.settings().look();
             self.next_tick = (!open.active.is_empty()).then(|| now + tick);
         }
-        let beat = open.beats.first().map(|(at, _)| *at);
+        let from_now = |at| now + Units::duration(age(at, clock.at(now)));
+        let beat = open.registry.next_beat().map(from_now);
         let next = [self.next_tick, beat].into_iter().flatten().min();
         if next.is_none() {
             open.ticking = false;
@@ -100,21 +103,23 @@ impl State {
 
     /// Looks at every session in which something waits; returns those in which something still
     /// does.
-    fn tick(&mut self, sessions: &Sessions, active: &[(u64, Arc<Signal>)]) -> Vec<u64> {
+    fn tick(&mut self, sessions: &Sessions, active: Vec<Arc<Signal>>) -> Vec<Arc<Signal>> {
         let now = sessions.clock().now();
+        let clocks = (std::time::Instant::now(), SystemTime::now());
+        self.compare_clocks(clocks, &active);
         let mut busy = Vec::with_capacity(active.len());
         let mut gauges: Vec<(Arc<Series>, Oldest)> = Vec::new();
-        for (key, signal) in active {
+        for signal in active {
             let Some(ticked) = signal.tick(now, sessions) else {
                 continue;
             };
             if let Some(since) = ticked.stalled {
-                sessions.stalled(signal, since);
+                let parent = sessions.lock().registry.parent(&signal);
+                sessions.stalled(&signal, parent, since);
             }
             if !ticked.more {
                 continue;
             }
-            busy.push(*key);
             let known = gauges
                 .iter_mut()
                 .find(|(series, _)| Arc::ptr_eq(series, &signal.series));
@@ -125,10 +130,9 @@ impl State {
                 }
                 None => gauges.push((signal.series.clone(), ticked.oldest)),
             }
+            busy.push(signal);
         }
         self.gauge(gauges);
-        let clocks = (std::time::Instant::now(), SystemTime::now());
-        self.compare_clocks(clocks, active);
         busy
     }
 
@@ -150,7 +154,7 @@ impl State {
     fn compare_clocks(
         &mut self,
         (now, wall): (std::time::Instant, SystemTime),
-        active: &[(u64, Arc<Signal>)],
+        active: &[Arc<Signal>],
     ) {
         if let Some((then, wall_then)) = self.clocks.replace((now, wall)) {
             let expected = wall_then + now.duration_since(then);
@@ -158,23 +162,9 @@ impl State {
                 Ok(ahead) => ahead,
                 Err(behind) => behind.duration(),
             };
-            if let Some((_, signal)) = active.first().filter(|_| apart > STEP) {
+            if let Some(signal) = active.first().filter(|_| apart > STEP) {
                 signal.series.anomaly(Anomaly::Step);
             }
-        }
-    }
-}
-
-/// Tells every session whose heartbeat is due, and sets its next one.
-fn beat(open: &mut Open, sessions: &Sessions, now: Instant) {
-    let Some(interval) = sessions.settings().heartbeat else {
-        return;
-    };
-    while let Some((at, key)) = open.beats.first().copied().filter(|(at, _)| *at <= now) {
-        open.beats.pop_first();
-        if let Some(signal) = open.signals.get(&key) {
-            signal.beat();
-            open.beats.insert(((at + interval).max(now), key));
         }
     }
 }
@@ -199,7 +189,7 @@ mod tests {
             parent: None,
         };
         let series = sessions.series("live", Role::Server);
-        let active = [(1, Arc::new(Signal::new(series, Stage::Flush, birth)))];
+        let active = [Arc::new(Signal::new(series, Stage::Flush, birth))];
         let steps = || {
             let step = ["websocket.clock.source=step"];
             probe.sum(&metric::WEBSOCKET_DELIVERY_CLOCK_ANOMALIES, &step)

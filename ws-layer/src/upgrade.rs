@@ -268,7 +268,7 @@ impl<F> Upgrade<F> {
                 let connection = Connection::begin(&sessions, beginning);
                 handshake.succeed();
                 drop(sessions);
-                handler(Session::new(socket, connection, true)).await;
+                handler(Session::new(socket, connection)).await;
             };
             served.with_context(context)
         })

@@ -93,7 +93,9 @@ async fn costs_stay_within_their_bounds() {
     }
     drop(session);
 
-    // An idle connection: what stays on the heap, and the size of the session itself.
+    // An idle connection: what stays on the heap, and the size of the session itself. Its place
+    // among the heartbeats is in it.
+    let sessions = Sessions::new(&Handle::new(Stock::from_global()));
     const CONNECTIONS: usize = 2_000;
     let caller = SpanContext::new(
         1.into(),
@@ -117,7 +119,7 @@ async fn costs_stay_within_their_bounds() {
     let heap = (spent.bytes_allocated - spent.bytes_deallocated) / CONNECTIONS;
     let inline = size_of::<Session<Void>>();
     println!("an idle connection: {inline} bytes inline, {heap} on the heap");
-    assert!(inline + heap <= 512, "{inline} + {heap}");
+    assert!(inline + heap <= 256, "{inline} + {heap}");
 
     // A message in flight: 8 bytes, up to the growth of the ring.
     const IN_FLIGHT: usize = 4_096;

@@ -134,6 +134,11 @@ impl Handle {
     pub fn new(recorder: impl Recorder) -> Self {
         Self(Arc::new(recorder))
     }
+
+    /// Whether both share one recorder.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 impl std::ops::Deref for Handle {

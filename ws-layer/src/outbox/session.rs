@@ -63,8 +63,8 @@ impl<M, S> OutboxSession<M, S> {
         &mut self.session
     }
 
-    /// The context of the upgrade request.
-    pub fn context(&self) -> &Context {
+    /// The trace context and the baggage of the upgrade request.
+    pub fn context(&self) -> Context {
         self.session.context()
     }
 
@@ -120,14 +120,14 @@ where
             let now = shared.sessions.clock().now();
             let limits = &shared.sessions.settings().limits;
             let mut queue = shared.lock();
-            let next = flow(&shared.sessions, shared.key, &shared.signal, |flow| {
+            let next = flow(&shared.sessions, &shared.signal, |flow| {
                 queue.next(now, limits, &mut flow.ledger)
             });
             drop(queue);
             let Some(item) = next else { break Fed::Empty };
             let entry = item.entry();
             if self.session.start(item.message, Some(entry)).is_err() {
-                flow(&shared.sessions, shared.key, &shared.signal, |flow| {
+                flow(&shared.sessions, &shared.signal, |flow| {
                     if !entry.late {
                         let lost = crate::ledger::Outcome::Lost;
                         flow.ledger.decide(entry.class, lost);

@@ -51,8 +51,8 @@ where
             self.connection.ending().order(Cause::Drain);
         }
         if cut || self.beat(task) {
-            self.finished = true;
-            self.connection.finished();
+            self.connection.finished = true;
+            self.connection.end_of_stream();
             return Poll::Ready(Err(E::cut_off()));
         }
         Poll::Pending
@@ -62,7 +62,7 @@ where
         let ending = self.connection.ending();
         if !ending.is_noted() && !ending.is_ordered() {
             ending.order(cause);
-            self.unflushed |= self.start(M::close(code, reason), None).is_ok();
+            self.connection.unflushed |= self.start(M::close(code, reason), None).is_ok();
         }
     }
 
@@ -74,7 +74,7 @@ where
             Failure::TooBig => (1009, "message too big"),
             _ => return,
         };
-        if self.pings.is_none() || self.connection.ending().is_noted() {
+        if self.connection.pings.is_none() || self.connection.ending().is_noted() {
             return;
         }
         let message = M::close(code, reason);
@@ -88,12 +88,12 @@ where
 
     /// Judges the last interval, if one is over; true when the peer is dead.
     fn beat(&mut self, task: &mut Task<'_>) -> bool {
-        if self.pings.is_none() || !self.connection.line().take_beat() {
+        if self.connection.pings.is_none() || !self.connection.line().take_beat() {
             return false;
         }
         let now = self.connection.now();
         self.connection.tell(now);
-        let Some(pings) = &mut self.pings else {
+        let Some(pings) = &mut self.connection.pings else {
             return false;
         };
         let beat = pings.beat();
@@ -118,7 +118,7 @@ where
 
     /// Sends a barrier behind data whose receipt is not known, unless one is under way.
     fn barrier(&mut self, task: &mut Task<'_>) {
-        if self.pings.is_none() || self.batch.is_some() {
+        if self.connection.pings.is_none() || self.connection.batch.is_some() {
             return;
         }
         let line = self.connection.line();
@@ -128,7 +128,9 @@ where
     }
 
     fn barrier_at(&mut self, now: u32, task: &mut Task<'_>) {
-        let Some(pings) = &self.pings else { return };
+        let Some(pings) = &self.connection.pings else {
+            return;
+        };
         let settings = self.connection.line().sessions.settings();
         if settings.barriers && pings.may_send(now, settings.tick) {
             self.ping(now, false, task);
@@ -145,14 +147,16 @@ where
         };
         let line = self.connection.line();
         let covers = line.written_to();
-        let Some(pings) = &mut self.pings else { return };
+        let Some(pings) = &mut self.connection.pings else {
+            return;
+        };
         let payload = pings.next(now, covers, heartbeat);
-        self.unflushed |= self.start(M::ping(&payload), None).is_ok();
+        self.connection.unflushed |= self.start(M::ping(&payload), None).is_ok();
     }
 
     /// The socket took all that was written.
     pub(super) fn flushed(&mut self, task: &mut Task<'_>) {
-        let Some(since) = self.batch.take() else {
+        let Some(since) = self.connection.take_batch() else {
             return;
         };
         let now = self.connection.now();
@@ -171,14 +175,14 @@ where
 
     /// Flushes a frame of our own. What fails or blocks here shows in the application's own calls.
     fn flush_own(&mut self, task: &mut Task<'_>) {
-        if self.unflushed && self.inner.poll_flush_unpin(task).is_ready() {
-            self.unflushed = false;
+        if self.connection.unflushed && self.inner.poll_flush_unpin(task).is_ready() {
+            self.connection.unflushed = false;
         }
     }
 
     /// Takes notice of a message; true when it is the answer to a ping of ours.
     pub(super) fn is_own_pong(&mut self, message: &M) -> bool {
-        let Some(pings) = &mut self.pings else {
+        let Some(pings) = &mut self.connection.pings else {
             return false;
         };
         pings.heard();
@@ -188,19 +192,7 @@ where
         if message.kind() != Kind::Pong || !pings.is_ours(message.pong()) {
             return false;
         }
-        let now = self.connection.now();
-        if let Some(answer) = pings.answer(message.pong(), now) {
-            if answer.heartbeat {
-                self.connection.round_trip = Some(answer.round_trip);
-            }
-            let line = self.connection.line();
-            let (limits, series) = (&line.sessions.settings().limits, line.series());
-            if answer.heartbeat {
-                let seconds = Units::seconds(answer.round_trip);
-                series.heartbeat.record(seconds);
-            }
-            line.flow_if(|flow| flow.receipt(answer.covers, now, limits, series));
-        }
+        self.connection.answered(message.pong());
         true
     }
 }
