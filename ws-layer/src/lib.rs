@@ -56,6 +56,7 @@ mod pings;
 #[cfg(test)]
 mod probe;
 mod registry;
+pub mod resume;
 mod session;
 mod sessions;
 mod settings;

@@ -1,0 +1,225 @@
+//! What the nodes of a service know together about their sessions.
+//!
+//! The node that holds a session is the authority on it; the store has what another node needs to
+//! go on: who the session is, how far it has come, and the messages that were handed over. Every
+//! change names a *generation*, which a claim advances: what a node writes about a session that has
+//! moved on is refused, so a node that was cut off cannot disturb it.
+//!
+//! A node renews its lease; when that is over, others adopt its sessions and count those that are
+//! never seen again. Times are milliseconds since the Unix epoch, told by the caller.
+
+mod memory;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use super::replay::{Logged, Seq};
+use crate::Cause;
+
+pub use memory::MemoryStore;
+
+/// A process, chosen at random when it starts.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct NodeId(pub u64);
+
+/// The identity of a span: trace id, span id, flags.
+pub type SpanBytes = [u8; 25];
+
+/// A session that has lost its connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Detached {
+    /// When the last byte came in: the gap and the window count from then.
+    pub at: u64,
+    /// Why the connection ended.
+    pub cause: Cause,
+}
+
+/// What is known about a session.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Record {
+    /// The public id.
+    pub sid: u128,
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// Whom it belongs to: a keyed hash.
+    pub principal: [u8; 8],
+    /// How many times it was claimed; the token of this generation is the valid one.
+    pub generation: u32,
+    /// Whether the client has spoken since: it has the token of this generation.
+    pub confirmed: bool,
+    /// The node that holds it, attached or detached.
+    pub node: NodeId,
+    /// The last span of its story.
+    pub mark: SpanBytes,
+    /// When its client was last heard.
+    pub heard: u64,
+    /// The number of the last message.
+    pub sent: Seq,
+    /// The number up to which the client has acknowledged.
+    pub acked: Seq,
+    /// How long it waits for its client, in milliseconds.
+    pub window: u64,
+    /// Whether every message is committed here as soon as it can be.
+    pub kept: bool,
+    /// Whether `sent` and the messages here are all there is: told by a node that detached it.
+    pub complete: bool,
+    /// Since when it has had no connection; `None` while it is attached.
+    pub detached: Option<Detached>,
+}
+
+impl Record {
+    /// Whether its window is over.
+    pub fn is_over(&self, now: u64) -> bool {
+        self.detached
+            .is_some_and(|detached| now > detached.at.saturating_add(self.window))
+    }
+}
+
+/// News about a session from the node that holds it.
+#[derive(Clone, Debug)]
+pub struct Save {
+    /// The session.
+    pub sid: u128,
+    /// The generation that the node holds.
+    pub generation: u32,
+    /// See [`Record::confirmed`].
+    pub confirmed: bool,
+    /// See [`Record::heard`].
+    pub heard: u64,
+    /// See [`Record::sent`].
+    pub sent: Seq,
+    /// See [`Record::acked`]. Messages up to here are forgotten.
+    pub acked: Seq,
+    /// The last span, if it is a new one.
+    pub mark: Option<SpanBytes>,
+    /// See [`Record::complete`].
+    pub complete: bool,
+    /// See [`Record::detached`].
+    pub detached: Option<Detached>,
+    /// Messages that are not in the store yet, in order.
+    pub entries: Vec<Logged>,
+}
+
+/// What became of a [`Save`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Saved {
+    /// It is there.
+    Kept,
+    /// The session has moved on or is gone: this node no longer holds it.
+    Fenced,
+}
+
+/// A node asks for a session whose token it has verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// The session.
+    pub sid: u128,
+    /// The generation in the token.
+    pub generation: u32,
+    /// Who asks.
+    pub node: NodeId,
+    /// The caller's clock.
+    pub now: u64,
+    /// Take it even if another node that lives has it attached.
+    pub force: bool,
+}
+
+/// The answer to a [`Claim`].
+#[derive(Clone, Debug)]
+pub enum Claimed {
+    /// It is the caller's from now on.
+    Taken(Box<Taken>),
+    /// Another node has it attached; that node was asked to let go ([`Note::Release`]).
+    Open(NodeId),
+    /// There is no such session, or the token is of a generation that never was.
+    Unknown,
+    /// Its window is over.
+    Expired,
+    /// The token was used before; the record as it is, so that its end can be decided.
+    Replayed(Box<Record>),
+}
+
+/// A session that was claimed.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// The record as it was before.
+    pub before: Record,
+    /// The generation that the caller holds now: one more.
+    pub generation: u32,
+    /// The messages that the store has after `before.acked`, in order.
+    pub entries: Vec<Logged>,
+}
+
+/// Something a node is told at its [`beat`](SessionStore::beat).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Note {
+    /// Another node asks for this session: close its connection as superseded, and save it as
+    /// detached and complete.
+    Release(u128),
+    /// Another node has claimed this session; it is at this generation now.
+    Claimed(u128, u32),
+}
+
+/// A session whose node is gone, and which is the caller's to watch from now on.
+#[derive(Clone, Debug)]
+pub struct Adopted {
+    /// The record, detached now.
+    pub record: Record,
+    /// Whether it was attached when its node vanished, so that nobody has counted the detachment.
+    pub was_attached: bool,
+}
+
+/// What a store answers.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Where sessions are known to all nodes.
+///
+/// Each call is one atomic step for each session it touches. Cancelling a call may leave it done or
+/// not done. An error means that nothing is known: the caller goes on without the store.
+pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
+    /// Writes the record of a session that begins, or that goes on without the store's knowledge.
+    /// Refused if a higher generation is there.
+    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Saved>;
+
+    /// Writes news about sessions, many at once; one answer for each.
+    fn save<'a>(&'a self, batch: &'a [Save]) -> Answer<'a, Vec<Saved>>;
+
+    /// Asks for a session.
+    fn claim(&self, claim: Claim) -> Answer<'_, Claimed>;
+
+    /// Ends a session for good, if it is still at this generation. Whether it was.
+    fn end(&self, sid: u128, generation: u32) -> Answer<'_, bool>;
+
+    /// Renews the node's lease for `lease` milliseconds, and fetches what it was told.
+    fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Vec<Note>>;
+
+    /// Takes over sessions whose node's lease is over, at most `max` of them.
+    fn adopt(&self, node: NodeId, now: u64, max: usize) -> Answer<'_, Vec<Adopted>>;
+
+    /// The node ends: its lease is over at once.
+    fn leave(&self, node: NodeId) -> Answer<'_, ()>;
+}
+
+/// The store could not be asked, or did not answer in time.
+#[derive(Debug)]
+pub struct StoreError(Box<dyn std::error::Error + Send + Sync>);
+
+impl StoreError {
+    /// Wraps the reason.
+    pub fn new(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(reason.into())
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session store failed: {}", self.0)
+    }
+}
+
+impl std::error::Error for StoreError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.0)
+    }
+}

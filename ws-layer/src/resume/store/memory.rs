@@ -1,0 +1,224 @@
+//! The store of a single node, and the measure of every other.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::{
+    Adopted, Answer, Claim, Claimed, Detached, NodeId, Note, Record, Save, Saved, SessionStore,
+    Taken,
+};
+use crate::Cause;
+use crate::resume::replay::Logged;
+
+/// Sessions in the memory of this process. Cheap to clone; clones are the same store, so that tests
+/// can give it to several nodes.
+#[derive(Clone, Default)]
+pub struct MemoryStore(Arc<Mutex<Inner>>);
+
+#[derive(Default)]
+struct Inner {
+    sessions: HashMap<u128, Kept>,
+    nodes: HashMap<NodeId, Node>,
+}
+
+struct Kept {
+    record: Record,
+    entries: VecDeque<Logged>,
+}
+
+#[derive(Default)]
+struct Node {
+    lease_until: u64,
+    notes: Vec<Note>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many sessions it has.
+    pub fn sessions(&self) -> usize {
+        self.lock().sessions.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn ready<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
+    Box::pin(std::future::ready(Ok(answer)))
+}
+
+impl Inner {
+    fn lives(&self, node: NodeId, now: u64) -> bool {
+        let known = self.nodes.get(&node);
+        known.is_some_and(|node| node.lease_until >= now)
+    }
+
+    fn tell(&mut self, node: NodeId, note: Note) {
+        if let Some(node) = self.nodes.get_mut(&node) {
+            node.notes.push(note);
+        }
+    }
+
+    fn open(&mut self, record: &Record) -> Saved {
+        let newer = |kept: &Kept| kept.record.generation > record.generation;
+        if self.sessions.get(&record.sid).is_some_and(newer) {
+            return Saved::Fenced;
+        }
+        let kept = Kept {
+            record: record.clone(),
+            entries: VecDeque::new(),
+        };
+        self.sessions.insert(record.sid, kept);
+        Saved::Kept
+    }
+
+    fn save(&mut self, save: &Save) -> Saved {
+        let kept = self.sessions.get_mut(&save.sid);
+        let Some(kept) = kept.filter(|kept| kept.record.generation == save.generation) else {
+            return Saved::Fenced;
+        };
+        let record = &mut kept.record;
+        record.confirmed |= save.confirmed;
+        record.heard = save.heard;
+        record.sent = save.sent;
+        record.acked = save.acked;
+        record.mark = save.mark.unwrap_or(record.mark);
+        record.complete = save.complete;
+        record.detached = save.detached;
+        kept.entries.extend(save.entries.iter().cloned());
+        while kept
+            .entries
+            .front()
+            .is_some_and(|first| save.acked.since(first.seq).is_some())
+        {
+            kept.entries.pop_front();
+        }
+        Saved::Kept
+    }
+
+    fn claim(&mut self, claim: Claim) -> Claimed {
+        let Some(kept) = self.sessions.get(&claim.sid) else {
+            return Claimed::Unknown;
+        };
+        let record = &kept.record;
+        if record.is_over(claim.now) {
+            return Claimed::Expired;
+        }
+        let behind = record.generation.wrapping_sub(claim.generation);
+        match behind {
+            0 => {}
+            // The welcome of the last claim may never have arrived.
+            1 if !record.confirmed => {}
+            1..=0x7fff_ffff => return Claimed::Replayed(Box::new(record.clone())),
+            _ => return Claimed::Unknown,
+        }
+        let holder = record.node;
+        let elsewhere = holder != claim.node;
+        let open = record.detached.is_none() && elsewhere && self.lives(holder, claim.now);
+        if open && !claim.force {
+            self.tell(holder, Note::Release(claim.sid));
+            return Claimed::Open(holder);
+        }
+        let Some(kept) = self.sessions.get_mut(&claim.sid) else {
+            return Claimed::Unknown;
+        };
+        let before = kept.record.clone();
+        let record = &mut kept.record;
+        record.generation = record.generation.wrapping_add(1);
+        record.confirmed = false;
+        record.node = claim.node;
+        record.complete = false;
+        record.detached = None;
+        record.heard = claim.now;
+        let generation = record.generation;
+        let entries = kept.entries.iter().cloned().collect();
+        if elsewhere {
+            self.tell(holder, Note::Claimed(claim.sid, generation));
+        }
+        Claimed::Taken(Box::new(Taken {
+            before,
+            generation,
+            entries,
+        }))
+    }
+
+    fn end(&mut self, sid: u128, generation: u32) -> bool {
+        let kept = self.sessions.get(&sid);
+        let is_it = kept.is_some_and(|kept| kept.record.generation == generation);
+        is_it && self.sessions.remove(&sid).is_some()
+    }
+
+    fn adopt(&mut self, node: NodeId, now: u64, max: usize) -> Vec<Adopted> {
+        let nodes = &self.nodes;
+        let gone = |holder: NodeId| {
+            let known = nodes.get(&holder);
+            holder != node && known.is_none_or(|holder| holder.lease_until < now)
+        };
+        let orphans = self.sessions.values_mut();
+        let orphans = orphans.filter(|kept| gone(kept.record.node)).take(max);
+        let adopt = |kept: &mut Kept| {
+            let record = &mut kept.record;
+            let was_attached = record.detached.is_none();
+            record.node = node;
+            record.detached.get_or_insert(Detached {
+                at: record.heard,
+                cause: Cause::Network,
+            });
+            Adopted {
+                record: record.clone(),
+                was_attached,
+            }
+        };
+        orphans.map(adopt).collect()
+    }
+}
+
+impl SessionStore for MemoryStore {
+    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Saved> {
+        ready(self.lock().open(record))
+    }
+
+    fn save<'a>(&'a self, batch: &'a [Save]) -> Answer<'a, Vec<Saved>> {
+        let mut inner = self.lock();
+        ready(batch.iter().map(|save| inner.save(save)).collect())
+    }
+
+    fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
+        ready(self.lock().claim(claim))
+    }
+
+    fn end(&self, sid: u128, generation: u32) -> Answer<'_, bool> {
+        ready(self.lock().end(sid, generation))
+    }
+
+    fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Vec<Note>> {
+        let mut inner = self.lock();
+        let node = inner.nodes.entry(node).or_default();
+        node.lease_until = now.saturating_add(lease);
+        ready(std::mem::take(&mut node.notes))
+    }
+
+    fn adopt(&self, node: NodeId, now: u64, max: usize) -> Answer<'_, Vec<Adopted>> {
+        ready(self.lock().adopt(node, now, max))
+    }
+
+    fn leave(&self, node: NodeId) -> Answer<'_, ()> {
+        self.lock().nodes.remove(&node);
+        ready(())
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sessions = self.sessions();
+        f.debug_struct("MemoryStore")
+            .field("sessions", &sessions)
+            .finish()
+    }
+}
