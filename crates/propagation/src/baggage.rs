@@ -47,18 +47,25 @@ impl Baggage {
             return (Self::default(), 0);
         };
         match lines.next() {
-            None if text::is_legal(first.as_bytes()) => (
-                Self {
-                    text: Some(first.clone()),
-                },
-                0,
-            ),
-            second => {
-                let all = [Some(first), second].into_iter().flatten().chain(lines);
-                let (text, dropped) = text::keep_legal(all.map(HeaderValue::as_bytes));
-                (Self::of_text(&text), dropped)
-            }
+            None => Self::from_line(first),
+            second => Self::keep_legal([Some(first), second].into_iter().flatten().chain(lines)),
         }
+    }
+
+    /// The same for a single line.
+    #[inline]
+    pub(crate) fn from_line(line: &HeaderValue) -> (Self, u32) {
+        if text::is_legal(line.as_bytes()) {
+            let text = Some(line.clone());
+            return (Self { text }, 0);
+        }
+        Self::keep_legal([line])
+    }
+
+    #[cold]
+    fn keep_legal<'a>(lines: impl IntoIterator<Item = &'a HeaderValue>) -> (Self, u32) {
+        let (text, dropped) = text::keep_legal(lines.into_iter().map(HeaderValue::as_bytes));
+        (Self::of_text(&text), dropped)
     }
 
     fn of_text(text: &str) -> Self {

@@ -69,3 +69,79 @@ pub(crate) fn is_list(
     }
     (1..=max).contains(&count)
 }
+
+/// What a plain list looks like, one row of answers for each place in it: what every byte leads to.
+///
+/// Plain means `key=value` between commas, without a blank and with nothing left empty. Nearly all
+/// lists are, and each of their bytes then costs one look into a table.
+pub(crate) struct Plain([u16; ROWS * 256]);
+
+const ROWS: usize = 8;
+const KEY_START: usize = 0;
+const KEY: usize = 1;
+const VALUE_START: usize = 2;
+const VALUE: usize = 3;
+const WRONG: usize = 4;
+
+impl Plain {
+    /// A list whose keys start with a byte of `first` and go on with those of `key`.
+    pub(crate) const fn new(first: &[bool; 256], key: &[bool; 256], value: &[bool; 256]) -> Self {
+        let mut rows = [(WRONG << 8) as u16; ROWS * 256];
+        let mut byte = 0;
+        while byte < 256 {
+            if first[byte] {
+                rows[KEY_START << 8 | byte] = (KEY << 8) as u16;
+            }
+            if key[byte] {
+                rows[KEY << 8 | byte] = (KEY << 8) as u16;
+            }
+            if value[byte] && byte != b' ' as usize {
+                rows[VALUE_START << 8 | byte] = (VALUE << 8) as u16;
+                rows[VALUE << 8 | byte] = (VALUE << 8) as u16;
+            }
+            byte += 1;
+        }
+        // last, as a value of baggage may hold an `=`, but a key ends at the first one
+        rows[KEY << 8 | b'=' as usize] = (VALUE_START << 8) as u16;
+        rows[VALUE << 8 | b',' as usize] = (KEY_START << 8) as u16;
+        Self(rows)
+    }
+
+    /// Whether `text` is a plain list that is too short to break any limit on members: `false`
+    /// says nothing about whether it is legal.
+    #[inline]
+    pub(crate) fn has(&self, text: &[u8], shorter_than: usize) -> bool {
+        let step = |row: usize, byte: u8| {
+            usize::from(self.0[(row | usize::from(byte)) & (ROWS * 256 - 1)])
+        };
+        if text.len() >= shorter_than {
+            return false;
+        }
+        let mut row = KEY_START << 8;
+        let mut eights = text.chunks_exact(8);
+        for eight in &mut eights {
+            row = eight.iter().fold(row, |row, byte| step(row, *byte));
+        }
+        row = eights
+            .remainder()
+            .iter()
+            .fold(row, |row, byte| step(row, *byte));
+        row == VALUE << 8
+    }
+}
+
+/// Every text of up to `length` bytes of `alphabet`.
+#[cfg(test)]
+pub(crate) fn all_texts(alphabet: &[u8], length: usize) -> impl Iterator<Item = Vec<u8>> {
+    let base = alphabet.len();
+    (0..=length).flat_map(move |length| {
+        (0..base.pow(u32::try_from(length).unwrap_or_default())).map(move |mut number| {
+            let digit = |_| {
+                let byte = alphabet[number % base];
+                number /= base;
+                byte
+            };
+            (0..length).map(digit).collect()
+        })
+    })
+}

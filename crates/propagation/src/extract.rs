@@ -25,23 +25,51 @@ pub fn extract(headers: &HeaderMap) -> Extracted {
     if is_repeated || headers.len() > MAX_WALK {
         return from_lines(|name| headers.get_all(name).iter());
     }
-    let [mut traceparent, mut tracestate, mut baggage] = [None; 3];
+    let mut lines = Lines::default();
     for (name, value) in headers {
         match name.as_str() {
-            header::TRACEPARENT => traceparent = Some(value),
-            header::TRACESTATE => tracestate = Some(value),
-            header::BAGGAGE => baggage = Some(value),
+            header::TRACEPARENT => lines.traceparent = Some(value),
+            header::TRACESTATE => lines.tracestate = Some(value),
+            header::BAGGAGE => lines.baggage = Some(value),
             _ => {}
         }
     }
-    from_lines(|name| {
-        let line = match name {
-            header::TRACEPARENT => traceparent,
-            header::TRACESTATE => tracestate,
-            _ => baggage,
+    lines.extract()
+}
+
+/// The lines of the three headers, for those who walk over a request's headers anyway: where none
+/// is repeated, which `headers.len() == headers.keys_len()` proves.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lines<'a> {
+    /// The only `traceparent`.
+    pub traceparent: Option<&'a HeaderValue>,
+    /// The only `tracestate`.
+    pub tracestate: Option<&'a HeaderValue>,
+    /// The only `baggage`.
+    pub baggage: Option<&'a HeaderValue>,
+}
+
+impl Lines<'_> {
+    /// What they say; see [`extract`].
+    #[inline]
+    pub fn extract(self) -> Extracted {
+        let line = self.traceparent;
+        let parent = line.and_then(|text| Parent::parse(text.as_bytes()));
+        let tracestate = parent.and_then(|_| TraceStateText::from_line(self.tracestate?));
+        let (baggage, baggage_drops) = match self.baggage {
+            Some(line) => Baggage::from_line(line),
+            None => (Baggage::default(), 0),
         };
-        line.into_iter()
-    })
+        Extracted {
+            parent,
+            carried: Carried {
+                tracestate,
+                baggage,
+                random: parent.is_some_and(Parent::is_random),
+            },
+            baggage_drops,
+        }
+    }
 }
 
 /// Up to this many headers one walk over them is cheaper than a search for each name.

@@ -27,7 +27,7 @@ mod trust;
 
 pub use baggage::{Baggage, BaggageMember, MAX_BYTES, MAX_MEMBERS};
 pub use carried::Carried;
-pub use extract::{Extracted, extract};
+pub use extract::{Extracted, Lines, extract};
 pub use formats::Formats;
 pub use inject::{inject, inject_headers};
 pub use propagator::W3cPropagator;

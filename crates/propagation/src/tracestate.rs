@@ -6,7 +6,7 @@
 use http::HeaderValue;
 use opentelemetry::trace::TraceState;
 
-use crate::bytes::{class, is_list, skip, trim_end, trim_start};
+use crate::bytes::{Plain, class, is_list, skip, trim_end, trim_start};
 
 const MAX_MEMBERS: usize = 32;
 const MAX_KEY: usize = 256;
@@ -25,7 +25,7 @@ impl TraceStateText {
         let mut lines = lines.into_iter();
         let first = lines.next()?;
         match lines.next() {
-            None => Self::new(first.clone()),
+            None => Self::from_line(first),
             Some(second) => {
                 let all: Vec<_> = [first, second]
                     .into_iter()
@@ -37,8 +37,20 @@ impl TraceStateText {
         }
     }
 
+    /// The same for a single line.
+    #[inline]
+    pub(crate) fn from_line(line: &HeaderValue) -> Option<Self> {
+        Self::is_legal(line).then(|| Self(line.clone()))
+    }
+
     fn new(text: HeaderValue) -> Option<Self> {
-        is_list(text.as_bytes(), MAX_MEMBERS, legal_member).then_some(Self(text))
+        Self::is_legal(&text).then_some(Self(text))
+    }
+
+    #[inline]
+    fn is_legal(text: &HeaderValue) -> bool {
+        PLAIN.has(text.as_bytes(), 4 * MAX_MEMBERS)
+            || is_list(text.as_bytes(), MAX_MEMBERS, legal_member)
     }
 
     /// The header value to send on.
@@ -124,7 +136,7 @@ fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
 fn legal_member(text: &[u8]) -> Option<&[u8]> {
     let behind = skip(text, &KEY);
     let key = &text[..text.len() - behind.len()];
-    let starts_well = matches!(key.first(), Some(b'a'..=b'z' | b'0'..=b'9'));
+    let starts_well = key.first().is_some_and(|byte| FIRST[usize::from(*byte)]);
     let [b'=', value @ ..] = behind else {
         return None;
     };
@@ -139,6 +151,13 @@ const KEY: [bool; 256] = class!(b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' |
 
 /// The bytes of a value: visible ASCII and blanks, but for `,` and `=`.
 const VALUE: [bool; 256] = class!(b' '..=b'+' | b'-'..=b'<' | b'>'..=b'~');
+
+/// The first byte of a key.
+const FIRST: [bool; 256] = class!(b'a'..=b'z' | b'0'..=b'9');
+
+/// Members have at least three bytes and a comma, so that a list shorter than four times their
+/// number breaks no limit.
+static PLAIN: Plain = Plain::new(&FIRST, &KEY, &VALUE);
 
 #[cfg(test)]
 mod tests;

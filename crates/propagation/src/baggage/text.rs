@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use super::{MAX_BYTES, MAX_MEMBERS};
-use crate::bytes::{class, is_list, skip, trim, trim_start};
+use crate::bytes::{Plain, class, is_list, skip, trim, trim_start};
 
 /// A member as it stands in the header.
 pub(super) enum Member<'a> {
@@ -87,9 +87,14 @@ const TOKEN: [bool; 256] = class!(
 /// `baggage-octet`: visible ASCII but for `"`, `,`, `;` and `\`.
 const VALUE: [bool; 256] = class!(b'!' | b'#'..=b'+' | b'-'..=b':' | b'<'..=b'[' | b']'..=b'~');
 
+/// Members have at least three bytes here and a comma, so that a list shorter than four times their
+/// number breaks no limit.
+static PLAIN: Plain = Plain::new(&TOKEN, &TOKEN, &VALUE);
+
 /// Whether a line can go on as it is: every member legal, within the limits, and not blank.
 pub(super) fn is_legal(line: &[u8]) -> bool {
-    line.len() <= MAX_BYTES && is_list(line, MAX_MEMBERS, legal_member)
+    PLAIN.has(line, 4 * MAX_MEMBERS)
+        || line.len() <= MAX_BYTES && is_list(line, MAX_MEMBERS, legal_member)
 }
 
 /// The legal members of all lines, within the limits, and how many others there were.
@@ -152,4 +157,26 @@ pub(super) fn write(key: &str, value: &str) -> Option<String> {
         }
     }
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_plain_is_legal() {
+        let mut plain = 0;
+        for text in crate::bytes::all_texts(b"aA%=;, ", 7) {
+            if PLAIN.has(&text, 4 * MAX_MEMBERS) {
+                assert!(is_list(&text, MAX_MEMBERS, legal_member), "{text:?}");
+                plain += 1;
+            }
+        }
+        assert!(plain > 100, "{plain} plain texts");
+        for members in [MAX_MEMBERS, MAX_MEMBERS + 1] {
+            let text = vec!["a=1"; members].join(",");
+            let is_plain = PLAIN.has(text.as_bytes(), 4 * MAX_MEMBERS);
+            assert_eq!(is_plain, members == MAX_MEMBERS);
+        }
+    }
 }

@@ -82,3 +82,20 @@ fn an_invalid_span_context_is_no_parent() {
     let context = parse(GOOD).unwrap().to_span_context(TraceState::NONE);
     assert_eq!(Parent::from_span_context(&context), parse(GOOD));
 }
+
+#[test]
+fn eight_digits_at_once_are_what_one_by_one_says() {
+    for byte in 0..=u8::MAX {
+        for at in 0..8 {
+            let mut text = *b"0f1e9a7b";
+            text[at] = byte;
+            let is_digit = byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+            let (value, faults) = eight(&text);
+            assert_eq!(faults == 0, is_digit, "{byte:#x} at {at}");
+            if is_digit {
+                let text = std::str::from_utf8(&text).unwrap();
+                assert_eq!(value, u64::from_str_radix(text, 16).unwrap());
+            }
+        }
+    }
+}

@@ -119,3 +119,20 @@ fn a_changed_entry_moves_to_the_left_and_the_rightmost_gives_way() {
     assert_eq!(TraceStateText::with(None, "Own", "1"), None);
     assert_eq!(TraceStateText::with(None, "own", "1,x=2"), None);
 }
+
+#[test]
+fn what_is_plain_is_legal() {
+    let mut plain = 0;
+    for text in crate::bytes::all_texts(b"a_A=, ", 7) {
+        if PLAIN.has(&text, 4 * MAX_MEMBERS) {
+            assert!(is_list(&text, MAX_MEMBERS, legal_member), "{text:?}");
+            plain += 1;
+        }
+    }
+    assert!(plain > 100, "{plain} plain texts");
+    for members in [MAX_MEMBERS, MAX_MEMBERS + 1] {
+        let text = vec!["a=1"; members].join(",");
+        let is_plain = PLAIN.has(text.as_bytes(), 4 * MAX_MEMBERS);
+        assert_eq!(is_plain, members == MAX_MEMBERS);
+    }
+}
