@@ -4,9 +4,9 @@
 //! of messages. A connection is where it happens to be attached. When the connection ends without
 //! an end of the session, the session is *detached*; within its window a client that proves to be
 //! the same (a [`Token`](token::Token)) may come back, to this node or another, says the last number
-//! it has ([`wire`]), and gets what came after from the [`Log`](replay::Log). What became of each
-//! attempt is one of a closed set ([`Rung`](ladder::Rung)); what another node needs to know is in a
-//! [`SessionStore`](store::SessionStore).
+//! it has ([`wire`]), and gets what came after from the [`Log`]. What became of each
+//! attempt is one of a closed set ([`Rung`]); what another node needs to know is in a
+//! [`SessionStore`].
 
 pub mod ladder;
 pub mod replay;

@@ -91,7 +91,11 @@ impl Inner {
         record.mark = save.mark.unwrap_or(record.mark);
         record.complete = save.complete;
         record.detached = save.detached;
-        kept.entries.extend(save.entries.iter().cloned());
+        // A batch whose answer was lost comes again.
+        let last = kept.entries.back().map(|last| last.seq);
+        let is_new = |entry: &&Logged| last.is_none_or(|last| last.since(entry.seq).is_none());
+        let fresh = save.entries.iter().filter(is_new);
+        kept.entries.extend(fresh.cloned());
         while kept
             .entries
             .front()
