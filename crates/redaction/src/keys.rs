@@ -93,11 +93,12 @@ fn verdict(part: &[u8]) -> Option<bool> {
     each_word(part, |word| {
         last = Word::of(word);
         empty &= last == Word::Empty;
-        secret |= match (before, last) {
-            (_, Word::Secret) | (Word::BeforeKey, Word::Key) | (Word::Card, Word::Number) => true,
-            (Word::Card, Word::Card) => true,
-            _ => false,
-        };
+        secret |= matches!(
+            (before, last),
+            (_, Word::Secret)
+                | (Word::BeforeKey, Word::Key)
+                | (Word::Card, Word::Number | Word::Card)
+        );
         before = last;
     });
     match last {

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use campanile_logs::{Lines, Sink};
+use campanile_redaction::Redactor;
 use campanile_semconv::SCHEMA_URL;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -34,6 +35,7 @@ pub(crate) struct Providers {
 /// Starts the pipeline that the configuration asks for; none when nothing is to be exported.
 pub(crate) fn pipeline(
     config: &Config,
+    redactor: &Redactor,
     notices: &Arc<Notices>,
 ) -> io::Result<Option<Arc<Pipeline>>> {
     let mut routes = Vec::new();
@@ -51,12 +53,18 @@ pub(crate) fn pipeline(
     if routes.is_empty() {
         return Ok(None);
     }
-    let pipeline = Pipeline::start(routes, &config.resource, config.value_limits, notices)?;
+    let (resource, limits) = (&config.resource, config.value_limits);
+    let pipeline = Pipeline::start(routes, resource, limits, redactor, notices)?;
     Ok(Some(Arc::new(pipeline)))
 }
 
 /// Builds the providers; what has no lane in the pipeline records nothing.
-pub(crate) fn providers(config: &Config, pipeline: Option<&Pipeline>) -> Providers {
+pub(crate) fn providers(
+    config: &Config,
+    pipeline: Option<&Pipeline>,
+    redactor: &Redactor,
+    notices: &Arc<Notices>,
+) -> Providers {
     let resource = &config.resource;
     let lane = |signal| pipeline.and_then(|pipeline| pipeline.lane(signal)).cloned();
     let sampler = Sampler::new(config.sampling.clone());
@@ -77,6 +85,7 @@ pub(crate) fn providers(config: &Config, pipeline: Option<&Pipeline>) -> Provide
     }
     let meters = meters.build();
     let own = own_meter(&meters);
+    own_metrics::observe_redactor(&own, redactor, notices);
     for route in pipeline.map(Pipeline::routes).unwrap_or_default() {
         if let Some(lane) = lane(route.0) {
             own_metrics::observe(&own, &lane, &route.1);
@@ -91,7 +100,11 @@ pub(crate) fn providers(config: &Config, pipeline: Option<&Pipeline>) -> Provide
             own_metrics::observe_sampler(&own, &sampler);
             tracers = tracers
                 .with_sampler(sampler.clone())
-                .with_span_processor(sdk::Spans { lane, sampler });
+                .with_span_processor(sdk::Spans {
+                    lane,
+                    sampler,
+                    redactor: redactor.clone(),
+                });
         }
         // Ids for the log lines are made all the same; nothing is recorded.
         None => tracers = tracers.with_sampler(opentelemetry_sdk::trace::Sampler::AlwaysOff),

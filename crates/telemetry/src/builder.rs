@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use campanile_logs::Sink;
+use campanile_redaction::Redactor;
 
 use crate::config::Config;
 use crate::telemetry::DROP_DEADLINE;
@@ -24,6 +25,7 @@ pub struct Builder {
     pub(crate) sampling: Sampling,
     pub(crate) environment: Environment,
     pub(crate) lines: Sink,
+    pub(crate) redactor: Redactor,
     pub(crate) drop_deadline: Duration,
 }
 
@@ -36,6 +38,7 @@ impl Builder {
             sampling: Sampling::default(),
             environment: Arc::new(|name| std::env::var(name).ok()),
             lines: Sink::stderr(),
+            redactor: Redactor::standard(),
             drop_deadline: DROP_DEADLINE,
         }
     }
@@ -81,6 +84,21 @@ impl Builder {
         get: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         self.environment = Arc::new(get);
+        self
+    }
+
+    /// Takes secrets out with these rules instead of [`Redactor::standard`].
+    ///
+    /// ```
+    /// use campanile_redaction::Redactor;
+    /// use campanile_telemetry::Telemetry;
+    ///
+    /// let builder = Telemetry::from_env("chat-api")
+    ///     .redactor(Redactor::builder().key("x-invite-code").build());
+    /// # let _ = builder;
+    /// ```
+    pub fn redactor(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
         self
     }
 

@@ -4,13 +4,14 @@
 
 use std::sync::Arc;
 
+use campanile_redaction::Redactor;
 use campanile_semconv::metric::Metric;
 use campanile_semconv::{attribute as a, metric as m};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use crate::Signal;
-use crate::pipeline::{Lane, Ledger, Loss};
+use crate::pipeline::{Lane, Ledger, Loss, Notices};
 use crate::sampling::Sampler;
 use crate::transport::{Outlet, Protocol};
 
@@ -103,6 +104,24 @@ pub(crate) fn observe_sampler(meter: &Meter, sampler: &Sampler) {
         .with_unit(metric.unit)
         .with_description(metric.brief)
         .with_callback(move |observer| observer.observe(ratio, &[]))
+        .build();
+}
+
+/// Declares the count of what was redacted. Whoever collects it hears what was dropped, too.
+pub(crate) fn observe_redactor(meter: &Meter, redactor: &Redactor, notices: &Arc<Notices>) {
+    let (redactor, notices) = (redactor.clone(), notices.clone());
+    let metric = &m::CAMPANILE_REDACTIONS;
+    meter
+        .u64_observable_counter(metric.name)
+        .with_unit(metric.unit)
+        .with_description(metric.brief)
+        .with_callback(move |observer| {
+            for (kind, count) in redactor.counts().filter(|(_, count)| *count > 0) {
+                let kind = KeyValue::new(a::CAMPANILE_REDACTION_KIND, kind.as_str());
+                observer.observe(count, &[kind]);
+            }
+            notices.dropped_fields(&redactor);
+        })
         .build();
 }
 

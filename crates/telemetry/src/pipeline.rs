@@ -13,6 +13,7 @@ mod gate;
 mod lane;
 mod ledger;
 mod notice;
+mod redact;
 mod weight;
 pub(crate) mod wire;
 
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use campanile_redaction::Redactor;
 use opentelemetry::Context;
 use opentelemetry_sdk::Resource;
 use tokio::runtime::{Builder, Handle};
@@ -66,11 +68,12 @@ impl Pipeline {
         routes: Vec<Route>,
         resource: &Resource,
         limits: ValueLimits,
+        redactor: &Redactor,
         notices: &Arc<Notices>,
     ) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let runtime = start_thread(stopped)?;
-        let encoder = Arc::new(Encoder::new(resource, limits));
+        let encoder = Arc::new(Encoder::new(resource, limits, redactor));
         let mut lanes = Vec::new();
         let mut outlets = Vec::new();
         for route in &routes {

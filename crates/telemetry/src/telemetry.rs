@@ -8,6 +8,7 @@ use std::time::Duration;
 use campanile_logs::Sink;
 use campanile_propagation::{Formats, W3cPropagator};
 use campanile_recorder::{Handle, Source, Stock};
+use campanile_redaction::Redactor;
 use campanile_semconv::event;
 use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
@@ -40,6 +41,8 @@ struct Inner {
     formats: Formats,
     recorder: Handle,
     subscriber: Dispatch,
+    redactor: Redactor,
+    notices: Arc<Notices>,
     pipeline: Option<Arc<Pipeline>>,
     off: Option<String>,
     ended: AtomicBool,
@@ -73,12 +76,13 @@ impl Telemetry {
         let mut off = config.off();
         let mut pipeline = None;
         if off.is_none() {
-            match assemble::pipeline(&config, &notices) {
+            match assemble::pipeline(&config, &builder.redactor, &notices) {
                 Ok(started) => pipeline = started,
                 Err(error) => off = Some(format!("the export thread does not start: {error}")),
             }
         }
-        let providers = assemble::providers(&config, pipeline.as_deref());
+        let providers =
+            assemble::providers(&config, pipeline.as_deref(), &builder.redactor, &notices);
         let subscriber =
             assemble::subscriber(&config, &builder.lines, &providers, pipeline.as_deref());
         let scope = Stock::<SdkTracer>::scope();
@@ -91,6 +95,8 @@ impl Telemetry {
             formats: config.formats,
             recorder,
             subscriber,
+            redactor: builder.redactor.clone(),
+            notices,
             pipeline,
             off,
             ended: AtomicBool::new(false),
@@ -132,6 +138,11 @@ impl Telemetry {
     /// A meter of this pipeline.
     pub fn meter(&self, name: &'static str) -> opentelemetry::metrics::Meter {
         self.0.providers.meters.meter(name)
+    }
+
+    /// The rules by which secrets are taken out, with their counts.
+    pub fn redactor(&self) -> &Redactor {
+        &self.0.redactor
     }
 
     /// Measures this process from now on: `process.cpu.time`, `process.memory.usage` and so on,
@@ -194,6 +205,7 @@ impl Inner {
         goal: Goal,
         deadline: Duration,
     ) -> Result<tokio::sync::oneshot::Receiver<Report>, Report> {
+        self.notices.dropped_fields(&self.redactor);
         let ended = match goal {
             Goal::Flush => self.ended.load(Ordering::SeqCst),
             Goal::Shutdown => self.ended.swap(true, Ordering::SeqCst),

@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
+use campanile_redaction::Redactor;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
@@ -13,8 +14,8 @@ use opentelemetry_sdk::logs::LogBatch;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
 
-use super::cut;
 use super::lane::{Finished, Intake, LogItem};
+use super::{cut, redact};
 use crate::config::ValueLimits;
 
 /// Encodes for one resource.
@@ -22,16 +23,18 @@ use crate::config::ValueLimits;
 pub(crate) struct Encoder {
     resource: ResourceAttributesWithSchema,
     limits: ValueLimits,
+    redactor: Redactor,
 }
 
 /// A request, or the number of items that could not be encoded.
 pub(crate) type Encoded = Result<Finished, u64>;
 
 impl Encoder {
-    pub(crate) fn new(resource: &Resource, limits: ValueLimits) -> Self {
+    pub(crate) fn new(resource: &Resource, limits: ValueLimits, redactor: &Redactor) -> Self {
         Self {
             resource: resource.into(),
             limits,
+            redactor: redactor.clone(),
         }
     }
 
@@ -54,6 +57,7 @@ impl Encoder {
 
     fn spans(&self, spans: Vec<SpanData>) -> Vec<u8> {
         let mut resource_spans = group_spans_by_resource_and_scope(spans, &self.resource);
+        redact::spans(&mut resource_spans, &self.redactor);
         cut::spans(&mut resource_spans, &self.limits);
         ExportTraceServiceRequest { resource_spans }.encode_to_vec()
     }
@@ -62,6 +66,7 @@ impl Encoder {
         let references: Vec<_> = logs.iter().map(|(record, scope)| (record, scope)).collect();
         let mut resource_logs =
             group_logs_by_resource_and_scope(&LogBatch::new(&references), &self.resource);
+        redact::logs(&mut resource_logs, &self.redactor);
         cut::logs(&mut resource_logs, &self.limits);
         ExportLogsServiceRequest { resource_logs }.encode_to_vec()
     }

@@ -28,7 +28,9 @@ fn driver(lane: &Arc<Lane>) -> Driver {
         },
         outlet: Outlet::Console,
     };
-    let encoder = Encoder::new(&Resource::builder_empty().build(), ValueLimits::default());
+    let resource = Resource::builder_empty().build();
+    let redactor = campanile_redaction::Redactor::off();
+    let encoder = Encoder::new(&resource, ValueLimits::default(), &redactor);
     let notices = Arc::new(Notices::new(tracing::Dispatch::none()));
     Driver::new(lane, &route, &Arc::new(encoder), &notices)
 }
