@@ -9,26 +9,47 @@ pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Appends what `value` displays as a JSON string, without an intermediate `String`.
-///
-/// A `Display` that fails half-way leaves what it had written.
-pub(crate) fn display(out: &mut Vec<u8>, value: fmt::Arguments<'_>) {
-    out.push(b'"');
-    let _ = Escaping(out).write_fmt(value);
-    out.push(b'"');
-}
-
 /// Appends a float; JSON has no word for NaN and infinity, so they are text.
 pub(crate) fn float(out: &mut Vec<u8>, value: f64) {
     if value.is_finite() {
         // `Debug` keeps the point or exponent that tells a float from an integer.
         plain(out, format_args!("{value:?}"));
     } else {
-        display(out, format_args!("{value}"));
+        out.push(b'"');
+        plain(out, format_args!("{value}"));
+        out.push(b'"');
     }
 }
 
-/// Appends something that is JSON as it is displayed: an integer, `true`, `null`.
+/// Appends an integer.
+pub(crate) fn integer(out: &mut Vec<u8>, magnitude: u64, is_negative: bool) {
+    let mut digits = [0; 20];
+    let mut from = digits.len();
+    let mut rest = magnitude;
+    loop {
+        from -= 1;
+        digits[from] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if is_negative {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[from..]);
+}
+
+/// Appends bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+        out.extend_from_slice(&[DIGITS[high], DIGITS[low]]);
+    }
+}
+
+/// Appends something as it is displayed.
 pub(crate) fn plain(out: &mut Vec<u8>, value: fmt::Arguments<'_>) {
     let _ = Appending(out).write_fmt(value);
 }
@@ -42,37 +63,56 @@ impl Write for Appending<'_> {
     }
 }
 
-struct Escaping<'a>(&'a mut Vec<u8>);
-
-impl Write for Escaping<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        escaped(self.0, text);
-        Ok(())
+/// Appends the inside of a JSON string.
+pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
+    let mut rest = text.as_bytes();
+    loop {
+        let (clean, tail) = rest.split_at(clean_len(rest));
+        out.extend_from_slice(clean);
+        let Some((&byte, after)) = tail.split_first() else {
+            return;
+        };
+        match byte {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            _ => {
+                out.extend_from_slice(b"\\u00");
+                hex(out, &[byte]);
+            }
+        }
+        rest = after;
     }
 }
 
-fn escaped(out: &mut Vec<u8>, text: &str) {
-    let bytes = text.as_bytes();
-    let mut clean_from = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            0..=0x1f | 0x7f => &[],
-            _ => continue,
-        };
-        out.extend_from_slice(&bytes[clean_from..at]);
-        if escape.is_empty() {
-            plain(out, format_args!("\\u{byte:04x}"));
-        } else {
-            out.extend_from_slice(escape);
-        }
-        clean_from = at + 1;
-    }
-    out.extend_from_slice(&bytes[clean_from..]);
+/// How many bytes at the beginning need no escape.
+fn clean_len(bytes: &[u8]) -> usize {
+    let (words, _) = bytes.as_chunks::<8>();
+    let clean = words
+        .iter()
+        .take_while(|word| !has_special(u64::from_le_bytes(**word)))
+        .count()
+        * 8;
+    let rest = bytes[clean..].iter().take_while(|byte| !is_special(**byte));
+    clean + rest.count()
+}
+
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7f)
+}
+
+/// Whether one of eight bytes is special. Never misses one; the byte after one may count as well.
+fn has_special(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    let below = |limit: u8| word.wrapping_sub(ONES * u64::from(limit)) & !word;
+    let equal = |byte: u8| {
+        let zero = word ^ (ONES * u64::from(byte));
+        zero.wrapping_sub(ONES) & !zero
+    };
+    (below(0x20) | equal(b'"') | equal(b'\\') | equal(0x7f)) & TOPS != 0
 }
 
 #[cfg(test)]
@@ -94,6 +134,12 @@ mod tests {
         }
 
         #[test]
+        fn any_byte_in_any_place_is_found(text in "[ -\u{82}]{0,40}|[\u{0}-\u{82}]{0,40}") {
+            let first = text.bytes().position(is_special).unwrap_or(text.len());
+            prop_assert_eq!(clean_len(text.as_bytes()), first);
+        }
+
+        #[test]
         fn any_float_is_valid_json(value in any::<f64>()) {
             let mut out = Vec::new();
             float(&mut out, value);
@@ -102,6 +148,13 @@ mod tests {
                 let text = std::str::from_utf8(&out).expect("ASCII");
                 prop_assert_eq!(text.parse(), Ok(value));
             }
+        }
+
+        #[test]
+        fn any_integer_is_written_like_the_library_does(value in any::<i64>()) {
+            let mut out = Vec::new();
+            integer(&mut out, value.unsigned_abs(), value < 0);
+            prop_assert_eq!(out, value.to_string().into_bytes());
         }
     }
 

@@ -29,11 +29,12 @@ mod lines;
 mod sink;
 mod tasks;
 mod time;
+mod writer;
 
 #[doc(hidden)]
 pub use events::private as events_private;
 pub use events::{Declaration, DeclaredField};
-pub use lines::Lines;
-pub use sink::{Captured, Sink};
+pub use lines::{Format, Lines, SpanContexts, UnknownFormat};
+pub use sink::{Captured, FlushOnDrop, Sink};
 pub use tasks::{Carried, JoinSet, carried, spawn, spawn_blocking};
 pub use time::rfc3339;

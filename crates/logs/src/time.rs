@@ -17,23 +17,52 @@ pub fn rfc3339(at: SystemTime) -> String {
 
 /// Appends `at` as `2026-11-22T12:00:00.000001Z`. Times before 1970 are written as 1970.
 pub(crate) fn write(out: &mut Vec<u8>, at: SystemTime) {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (year, month, day) = date(since.as_secs() / 86_400);
-    let second = since.as_secs() % 86_400;
+    Clock::default().write(out, at);
+}
+
+/// Writes times, and remembers the second: most lines are written in the second of the one before.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    second: u64,
+    /// `2026-11-22T12:00:00.`, empty at first.
+    text: Vec<u8>,
+}
+
+impl Clock {
+    /// Appends `at` as [`write`] does.
+    pub(crate) fn write(&mut self, out: &mut Vec<u8>, at: SystemTime) {
+        let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        if self.second != since.as_secs() || self.text.is_empty() {
+            self.second = since.as_secs();
+            self.text.clear();
+            write_second(&mut self.text, self.second);
+        }
+        out.extend_from_slice(&self.text);
+        let mut rest = since.subsec_micros();
+        let mut micros = *b"000000Z";
+        for digit in micros[..6].iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        out.extend_from_slice(&micros);
+    }
+}
+
+fn write_second(out: &mut Vec<u8>, second: u64) {
+    let (year, month, day) = date(second / 86_400);
+    let of_day = second % 86_400;
     digits(out, year, 4);
     for (separator, value) in [
         (b'-', month),
         (b'-', day),
-        (b'T', second / 3600),
-        (b':', second / 60 % 60),
-        (b':', second % 60),
+        (b'T', of_day / 3600),
+        (b':', of_day / 60 % 60),
+        (b':', of_day % 60),
     ] {
         out.push(separator);
         digits(out, value, 2);
     }
     out.push(b'.');
-    digits(out, u64::from(since.subsec_micros()), 6);
-    out.push(b'Z');
 }
 
 /// Year, month and day of a day since 1970-01-01 (Howard Hinnant, "chrono-compatible low-level
@@ -78,6 +107,17 @@ mod tests {
             let parsed: jiff::Timestamp = text.parse().expect("RFC 3339");
             prop_assert_eq!(parsed.as_microsecond(), micros as i64);
             prop_assert_eq!(text.len(), "2026-11-22T12:00:00.000001Z".len());
+        }
+    }
+
+    #[test]
+    fn a_clock_follows_when_the_second_changes_in_either_direction() {
+        let mut clock = Clock::default();
+        for micros in [0, 1, 999_999, 1_000_000, 61_000_002, 3] {
+            let at = UNIX_EPOCH + Duration::from_micros(micros);
+            let mut out = Vec::new();
+            clock.write(&mut out, at);
+            assert_eq!(out, rfc3339(at).into_bytes());
         }
     }
 

@@ -1,21 +1,34 @@
-use opentelemetry::trace::{Tracer, TracerProvider};
+use opentelemetry::trace::{SpanContext, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use proptest::prelude::*;
+use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
 
-fn lines(work: impl FnOnce()) -> Vec<serde_json::Map<String, serde_json::Value>> {
+mod any;
+mod bridges;
+mod peer;
+mod privacy;
+mod readable;
+
+type Line = serde_json::Map<String, serde_json::Value>;
+
+fn text(lines: impl FnOnce(Sink) -> Lines, work: impl FnOnce()) -> String {
     let (sink, captured) = Sink::captured();
-    let subscriber = tracing_subscriber::registry().with(Lines::new("shop", sink));
+    let subscriber = tracing_subscriber::registry().with(lines(sink));
     tracing::subscriber::with_default(subscriber, work);
-    let text = captured.text();
+    captured.text()
+}
+
+fn lines(work: impl FnOnce()) -> Vec<Line> {
+    let text = text(|sink| Lines::new("shop", sink), work);
     text.lines()
         .map(|line| serde_json::from_str(line).expect("one JSON object a line"))
         .collect()
 }
 
-fn only(work: impl FnOnce()) -> serde_json::Map<String, serde_json::Value> {
+fn only(work: impl FnOnce()) -> Line {
     let mut lines = lines(work);
     assert_eq!(lines.len(), 1);
     lines.remove(0)
@@ -90,6 +103,69 @@ fn a_field_named_like_the_line_s_own_is_kept_under_another_name() {
     assert_eq!(line["level_"], 3);
     assert_eq!(line["trace_id_"], "mine");
     assert_eq!(line["event"], "sale");
+}
+
+#[test]
+fn attributes_of_the_same_meaning_go_to_the_line_s_own_places() {
+    let line = only(|| {
+        tracing::info!(
+            campanile.domain = "chat",
+            campanile.event.outcome = "stored",
+            campanile.request.id = "r-1",
+            "x"
+        );
+    });
+    for (name, value) in [
+        ("domain", "chat"),
+        ("outcome", "stored"),
+        ("request_id", "r-1"),
+    ] {
+        assert_eq!(line[name], value);
+    }
+    assert!(!line.keys().any(|name| name.starts_with("campanile")));
+}
+
+#[test]
+fn named_span_fields_are_written_the_innermost_first_and_the_event_s_own_wins() {
+    let with = |sink| Lines::new("shop", sink).with_span_fields(["room", "kind", "size"]);
+    let text = text(with, || {
+        let outer = tracing::info_span!("outer", room = 1, kind = "outer", token = "secret");
+        let _outer = outer.enter();
+        let inner = tracing::info_span!("inner", room = 2, size = tracing::field::Empty);
+        let _inner = inner.enter();
+        inner.record("size", 2.5);
+        tracing::info!(kind = "own", "inside");
+    });
+    let line: Line = serde_json::from_str(&text).expect("one object");
+    assert_eq!(
+        (&line["room"], &line["kind"], &line["size"]),
+        (&2.into(), &"own".into(), &2.5.into())
+    );
+    assert!(!line.contains_key("token"));
+    assert_eq!(text.matches("\"kind\":").count(), 1);
+}
+
+#[test]
+fn two_layers_write_about_the_same_spans() {
+    let (one, first) = Sink::captured();
+    let (other, second) = Sink::captured();
+    let subscriber = tracing_subscriber::registry()
+        .with(Lines::new("shop", one))
+        .with(Lines::new("shop", other).with_span_fields(["room"]));
+    tracing::subscriber::with_default(subscriber, || {
+        let _span = tracing::info_span!("visit", domain = "chat", room = 7).entered();
+        tracing::info!("inside");
+    });
+    let parse = |text: String| -> Line { serde_json::from_str(&text).expect("one object") };
+    let (first, second) = (parse(first.text()), parse(second.text()));
+    assert_eq!(
+        (&first["domain"], first.get("room")),
+        (&"chat".into(), None)
+    );
+    assert_eq!(
+        (&second["domain"], &second["room"]),
+        (&"chat".into(), &7.into())
+    );
 }
 
 #[test]
