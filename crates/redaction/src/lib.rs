@@ -17,12 +17,14 @@
 mod allow;
 mod keys;
 mod kind;
+mod pseudonyms;
 mod query;
 mod redactor;
 mod shapes;
 mod url;
 
 pub use kind::Kind;
+pub use pseudonyms::{PseudonymKeyError, Pseudonyms};
 pub use query::{CONVENTIONAL_KEYS, REDACTED, redact_query, redact_query_keys};
 pub use redactor::{Builder, Redactor};
 pub use url::redact_url;
