@@ -24,8 +24,10 @@
 //! ```
 
 mod events;
+mod filter;
 mod json;
 mod lines;
+mod panics;
 mod sink;
 mod tasks;
 mod time;
@@ -34,7 +36,9 @@ mod writer;
 #[doc(hidden)]
 pub use events::private as events_private;
 pub use events::{Declaration, DeclaredField};
+pub use filter::{FilterError, LogFilter};
 pub use lines::{Format, Lines, SpanContexts, UnknownFormat};
+pub use panics::tell_panic;
 pub use sink::{Captured, FlushOnDrop, Sink};
 pub use tasks::{Carried, JoinSet, carried, spawn, spawn_blocking};
 pub use time::rfc3339;
