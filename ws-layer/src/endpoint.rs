@@ -180,6 +180,16 @@ impl Series {
         counter.add(1);
     }
 
+    /// Counts a connection that found no room.
+    pub(crate) fn rejected_by_limit(&self) {
+        let mut attributes = self.common();
+        let reason = value::WEBSOCKET_ADMISSION_REASONS[2];
+        attributes.push(KeyValue::new(key::WEBSOCKET_ADMISSION_REASON, reason));
+        let meter = self.recorder.meter();
+        let counter = meter.counter(&metric::WEBSOCKET_ADMISSION_REJECTS, &attributes);
+        counter.add(1);
+    }
+
     /// The series of connections' lives that ended in this class.
     pub(crate) fn duration(&self, class: Class) -> &Histogram {
         self.rare.durations[class as usize].get_or_init(|| {

@@ -136,6 +136,28 @@ impl Flow {
         }
     }
 
+    /// A message of the first class was accepted, written and taken by the socket in one go.
+    pub(crate) fn sent_at_once(&mut self, now: u32, limits: &[Limits], series: &Series) {
+        let class = ClassId::default();
+        self.ledger.accept(class);
+        if self.decide > Stage::Flush || self.keep || !self.ring.is_empty() {
+            let late = false;
+            self.written(Entry {
+                at: now,
+                class,
+                late,
+            });
+            return self.flush(now, limits, series);
+        }
+        series.age(class, Stage::Flush).record(0.0);
+        self.ledger.decide(class, Outcome::OnTime);
+        self.writer = None;
+        self.head = self.head.wrapping_add(1);
+        self.flushed = self.head;
+        self.received = self.head;
+        self.decided = self.head;
+    }
+
     /// The peer's stack has read everything before `position`.
     pub(crate) fn receipt(&mut self, position: u32, now: u32, limits: &[Limits], series: &Series) {
         let (from, to) = (self.index(self.received), self.index(position));
@@ -195,15 +217,20 @@ impl Flow {
     /// Decides the first `count` messages, and forgets them unless they wait to be acknowledged.
     fn settle(&mut self, count: usize, now: u32, limits: &[Limits]) {
         let from = self.index(self.decided);
-        for entry in self.ring.range(from..count.max(from)) {
-            if !entry.late {
-                let on_time = age(now, entry.at) <= limit(limits, entry.class).threshold;
+        let mut all = self.ring.range(from..count.max(from)).peekable();
+        while let Some(first) = all.next() {
+            let mut times = 1;
+            while all.next_if_eq(&first).is_some() {
+                times += 1;
+            }
+            if !first.late {
+                let on_time = age(now, first.at) <= limit(limits, first.class).threshold;
                 let outcome = if on_time {
                     Outcome::OnTime
                 } else {
                     Outcome::Late
                 };
-                self.ledger.decide(entry.class, outcome);
+                self.ledger.decide_many(first.class, outcome, times);
             }
         }
         let to = self

@@ -71,6 +71,12 @@ impl Handshake {
         self.expected = refusal;
     }
 
+    /// There are enough sessions.
+    pub(crate) fn reject_by_limit(&self) {
+        let series = self.sessions.series(self.endpoint, self.role);
+        series.rejected_by_limit();
+    }
+
     /// There is a session.
     pub(crate) fn succeed(mut self) {
         self.end(None);

@@ -75,8 +75,12 @@ impl Ledger {
     }
 
     pub(crate) fn decide(&mut self, class: ClassId, outcome: Outcome) {
-        self.page(class).outcomes[outcome as usize] += 1;
-        self.pending -= 1;
+        self.decide_many(class, outcome, 1);
+    }
+
+    pub(crate) fn decide_many(&mut self, class: ClassId, outcome: Outcome, times: u32) {
+        self.page(class).outcomes[outcome as usize] += times;
+        self.pending -= times;
         self.untold = true;
     }
 

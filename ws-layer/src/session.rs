@@ -135,12 +135,22 @@ where
         self.next().await
     }
 
-    /// Sends a message and flushes. Its age counts from now.
+    /// Sends a message and flushes. Its age counts from now; the time of a write that the socket
+    /// takes at once is not in it, so that one look at the clock is enough.
     ///
     /// # Errors
     /// Those of the wrapped socket, untouched.
     pub async fn send(&mut self, message: M) -> Result<(), E> {
-        SinkExt::send(self, message).await
+        if self.has_unflushed() || !message.kind().is_data() {
+            return SinkExt::send(self, message).await;
+        }
+        std::future::poll_fn(|task| self.poll_ready_unpin(task)).await?;
+        let mut message = Some(message);
+        std::future::poll_fn(|task| match message.take() {
+            Some(message) => self.start_and_flush(message, task),
+            None => self.poll_flush_unpin(task),
+        })
+        .await
     }
 
     /// Sends a message of a class, made at `stamp`, and flushes.

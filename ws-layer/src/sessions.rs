@@ -42,6 +42,8 @@ pub(crate) struct Shared {
 pub(crate) struct Open {
     draining: bool,
     pub(crate) registry: Registry,
+    /// Upgrades that were admitted and are not sessions yet.
+    upcoming: usize,
     /// Sessions in which something waits.
     pub(crate) active: Vec<Arc<Signal>>,
     /// Whether the ticker runs.
@@ -241,6 +243,17 @@ impl Sessions {
         })
     }
 
+    /// Lets an upgrade in, unless there are enough sessions.
+    pub(crate) fn admit(&self) -> Option<Admitted> {
+        let mut open = self.lock();
+        let there = open.registry.len().saturating_add(open.upcoming);
+        if there >= self.0.settings.max_connections {
+            return None;
+        }
+        open.upcoming += 1;
+        Some(Admitted(self.clone()))
+    }
+
     /// Gives a new connection its line; `pings` says whether it is asked for signs of life.
     pub(crate) fn register(&self, series: Arc<Series>, pings: bool, birth: Birth) -> Line {
         let settings = &self.0.settings;
@@ -285,6 +298,15 @@ impl Sessions {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Open> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of an upgrade that is not a session yet.
+pub(crate) struct Admitted(Sessions);
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.0.lock().upcoming -= 1;
     }
 }
 

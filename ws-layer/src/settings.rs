@@ -96,6 +96,7 @@ pub(crate) struct Settings {
     pub(crate) heartbeat: Option<Duration>,
     pub(crate) idle: Option<Duration>,
     pub(crate) barriers: bool,
+    pub(crate) max_connections: usize,
     pub(crate) acks: bool,
     pub(crate) spans_per_second: u32,
     pub(crate) stalls_per_second: u32,
@@ -132,6 +133,7 @@ impl Builder {
                 heartbeat: Some(Duration::from_secs(25)),
                 idle: None,
                 barriers: true,
+                max_connections: usize::MAX,
                 acks: false,
                 spans_per_second: 200,
                 stalls_per_second: 10,
@@ -192,6 +194,13 @@ impl Builder {
     /// its flush at the latest.
     pub fn without_barriers(mut self) -> Self {
         self.settings.barriers = false;
+        self
+    }
+
+    /// Answers an upgrade with `503` and `Retry-After` while this many sessions are open or about to
+    /// be. Those from [`observe`](crate::observe) count, and are never refused. Default: no limit.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.settings.max_connections = connections;
         self
     }
 

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{DefaultOnFailedUpgrade, OnFailedUpgrade, WebSocketUpgrade};
 use axum::extract::{FromRef, FromRequestParts};
+use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +25,9 @@ use crate::handshake::{Handshake, Refusal};
 use crate::{Role, Session, Sessions};
 use hello::Hello;
 use offered::Offered;
+
+/// When a client that found no room may come again.
+const RETRY_AFTER_SECONDS: &str = "5";
 
 /// Upgrades a request to a WebSocket whose [`Session`] is observed.
 ///
@@ -208,7 +212,9 @@ impl<F> Upgrade<F> {
     /// Answers the upgrade, and runs `handler` with the session in a task of its own.
     ///
     /// The context of the upgrade request is current while the handler's future is polled. While
-    /// the process drains, the answer is `503` and the handler does not run.
+    /// the process drains, or has its
+    /// [`max_connections`](crate::Builder::max_connections), the answer is `503` and the handler
+    /// does not run.
     #[must_use = "to set up the WebSocket connection, this response must be returned"]
     pub fn on_session<H, Fut>(self, handler: H) -> Response
     where
@@ -219,6 +225,11 @@ impl<F> Upgrade<F> {
         if self.sessions.is_draining() {
             return self.refuse(StatusCode::SERVICE_UNAVAILABLE);
         }
+        let Some(admitted) = self.sessions.admit() else {
+            self.handshake.reject_by_limit();
+            let retry_after = [(RETRY_AFTER, RETRY_AFTER_SECONDS)];
+            return self.refuse((StatusCode::SERVICE_UNAVAILABLE, retry_after));
+        };
         let Self {
             mut inner,
             sessions,
@@ -266,6 +277,7 @@ impl<F> Upgrade<F> {
                     pings: true,
                 };
                 let connection = Connection::begin(&sessions, beginning);
+                drop(admitted);
                 handshake.succeed();
                 drop(sessions);
                 handler(Session::new(socket, connection)).await;

@@ -187,7 +187,7 @@ pub const WEBSOCKET_STORE_OPERATIONS: &[&str] =
     &["open", "save", "claim", "end", "beat", "adopt"];
 
 /// Values of `websocket.admission.reason`: why a connection was not admitted.
-pub const WEBSOCKET_ADMISSION_REASONS: &[&str] = &["rate", "drain"];
+pub const WEBSOCKET_ADMISSION_REASONS: &[&str] = &["rate", "drain", "limit"];
 
 /// Values of `websocket.clock.source`.
 pub const WEBSOCKET_CLOCK_SOURCES: &[&str] = &["node", "client", "step"];

@@ -154,6 +154,55 @@ where
         self.connection.unflushed |= self.start(M::ping(&payload), None).is_ok();
     }
 
+    /// Gives a message to the socket and flushes: the only one since the last flush.
+    pub(super) fn start_and_flush(
+        &mut self,
+        message: M,
+        task: &mut Task<'_>,
+    ) -> Poll<Result<(), E>> {
+        let sending = Sending::of(&message);
+        if let Err(error) = self.inner.start_send_unpin(message) {
+            return Poll::Ready(self.noted(Err(error)));
+        }
+        match self.inner.poll_flush_unpin(task) {
+            Poll::Ready(Ok(())) => {
+                self.sent_at_once(sending, task);
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(result) => {
+                self.written(sending, None);
+                Poll::Ready(self.noted(result))
+            }
+            Poll::Pending => {
+                self.written(sending, None);
+                self.blocked(task)
+            }
+        }
+    }
+
+    /// The socket took a message as soon as it was written.
+    fn sent_at_once(&mut self, sending: Sending, task: &mut Task<'_>) {
+        self.connection.sent(sending);
+        if self.connection.is_ended() {
+            return;
+        }
+        if let Some(pings) = &mut self.connection.pings {
+            pings.busy();
+        }
+        let now = self.connection.now();
+        let line = self.connection.line();
+        let (limits, series) = (&line.sessions.settings().limits, line.series());
+        let wanted = line.flow(|flow| {
+            flow.sent_at_once(now, limits, series);
+            flow.wants_receipt()
+        });
+        series.flush.record(0.0);
+        if wanted {
+            self.barrier_at(now, task);
+        }
+        self.flush_own(task);
+    }
+
     /// The socket took all that was written.
     pub(super) fn flushed(&mut self, task: &mut Task<'_>) {
         let Some(since) = self.connection.take_batch() else {

@@ -148,6 +148,42 @@ async fn an_accepted_handshake_has_no_error_and_a_lost_or_refused_one_has() {
 }
 
 #[tokio::test]
+async fn past_the_limit_an_upgrade_is_refused_and_a_place_that_is_left_is_free() {
+    let probe = Probe::new();
+    let sessions = Sessions::builder(&probe.handle())
+        .max_connections(2)
+        .build();
+    let handler = |upgrade: Upgrade| async move { upgrade.endpoint("live").on_session(echo) };
+    let server = Server::with(probe, sessions, handler).await;
+    let (mut first, _second) = (server.connect().await, server.connect().await);
+    let both = |_: &Probe| server.sessions.open() == 2;
+    server.probe.until("two sessions", both).await;
+
+    let refused = tokio_tungstenite::connect_async(server.url()).await;
+    let Err(tokio_tungstenite::tungstenite::Error::Http(answer)) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "5");
+    let rejects = || {
+        let limit = [
+            "websocket.admission.reason=limit",
+            "websocket.endpoint=live",
+        ];
+        let rejects = &metric::WEBSOCKET_ADMISSION_REJECTS;
+        server.probe.sum(rejects, &limit)
+    };
+    assert_eq!((failures(&server, "rejected_limit"), rejects()), (1, 1));
+
+    first.close(None).await.unwrap();
+    finish(&mut first).await;
+    let one = |_: &Probe| server.sessions.open() == 1;
+    server.probe.until("one session", one).await;
+    let _third = server.connect().await;
+    assert_eq!(rejects(), 1);
+}
+
+#[tokio::test]
 async fn a_storm_leaves_few_spans_and_exact_counts() {
     let probe = Probe::new();
     let sessions = Sessions::builder(&probe.handle())
