@@ -23,6 +23,7 @@
 //! assert_eq!(line["items"], 3);
 //! ```
 
+pub mod audit;
 mod events;
 mod filter;
 mod json;

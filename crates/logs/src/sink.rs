@@ -4,6 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use crate::audit::Refusal;
 use crate::writer::output::stderr;
 use crate::writer::{Notice, Writer};
 
@@ -86,6 +87,36 @@ impl Sink {
             Target::Writer(writer) => writer.push(line),
             Target::Nowhere => {}
             Target::Captured(captured) => captured.lock().extend_from_slice(line),
+        }
+    }
+
+    /// Takes one line that must not be lost, or says why not: there is room of its own for such
+    /// lines, beside that of the others.
+    pub(crate) fn keep_line(&self, line: &[u8]) -> Result<(), Refusal> {
+        match &self.0 {
+            Target::Writer(writer) => writer.keep(line),
+            Target::Nowhere => Err(Refusal::Ended),
+            Target::Captured(captured) => {
+                captured.lock().extend_from_slice(line);
+                Ok(())
+            }
+        }
+    }
+
+    /// Resolves when lines were written after this was called, so that there may be more room.
+    pub(crate) fn room(&self) -> impl Future<Output = ()> + Send + use<> {
+        let written = self.writer().map(Writer::written);
+        async move {
+            if let Some(written) = written {
+                written.await;
+            }
+        }
+    }
+
+    /// Counts a line as lost that somebody else gave up.
+    pub(crate) fn count_lost(&self) {
+        if let Some(writer) = self.writer() {
+            writer.count_lost();
         }
     }
 

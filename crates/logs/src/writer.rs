@@ -13,10 +13,17 @@ use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
+
 use self::output::Output;
+use crate::audit::Refusal;
 
 /// Buffers larger than this are given back once they are written.
 const KEEP_BYTES: usize = 64 * 1024;
+
+/// How many bytes of lines that must not be lost wait at most, beside the others.
+const KEPT_CAPACITY: usize = 256 * 1024;
 
 /// How long one line at most is waited for while the process ends.
 const LINGER_STEP: Duration = Duration::from_millis(100);
@@ -44,6 +51,8 @@ struct Shared {
     work: Condvar,
     /// Something was written.
     progress: Condvar,
+    /// The same, for who waits in a task.
+    written: Arc<Notify>,
     /// Bytes that may wait, those under way included.
     capacity: usize,
     /// Belongs to the thread while there is one.
@@ -57,6 +66,10 @@ struct State {
     pending_lines: u64,
     /// Bytes that the thread is writing.
     under_way: usize,
+    /// Bytes, of all these, of lines that must not be lost.
+    kept: usize,
+    /// Bytes, of these, that wait.
+    pending_kept: usize,
     /// Lines ever taken.
     taken: u64,
     /// Lines of these that were written, or could not be.
@@ -84,6 +97,7 @@ impl Writer {
             state: Mutex::default(),
             work: Condvar::new(),
             progress: Condvar::new(),
+            written: Arc::default(),
             capacity,
             output: Mutex::new(Output::new(output)),
             notice: Mutex::new(Box::new(|lost| {
@@ -110,7 +124,7 @@ impl Writer {
     pub(crate) fn push(&self, line: &[u8]) {
         let shared = self.shared();
         let mut state = shared.lock();
-        let held = state.pending.len() + state.under_way;
+        let held = state.pending.len() + state.under_way - state.kept;
         if state.is_full || held + line.len() > shared.capacity {
             state.is_full = true;
             state.lost += 1;
@@ -135,6 +149,42 @@ impl Writer {
         if wake {
             shared.work.notify_one();
         }
+    }
+
+    /// Leaves a line that must not be lost, although others may be lost by then; or says why not.
+    pub(crate) fn keep(&self, line: &[u8]) -> Result<(), Refusal> {
+        if line.len() > KEPT_CAPACITY {
+            return Err(Refusal::TooLarge);
+        }
+        let shared = self.shared();
+        let mut state = shared.lock();
+        if state.kept + line.len() > KEPT_CAPACITY {
+            return Err(Refusal::Full);
+        }
+        state.kept += line.len();
+        state.pending_kept += line.len();
+        state.pending.extend_from_slice(line);
+        state.pending_lines += 1;
+        state.taken += 1;
+        if !state.has_thread {
+            state.has_thread = Shared::start(shared);
+        }
+        if std::mem::take(&mut state.is_asleep) {
+            shared.work.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Resolves when something was written after this was called.
+    pub(crate) fn written(&self) -> OwnedNotified {
+        self.shared().written.clone().notified_owned()
+    }
+
+    /// Counts a line as lost that somebody else gave up.
+    pub(crate) fn count_lost(&self) {
+        let mut state = self.shared().lock();
+        state.lost += 1;
+        state.untold += 1;
     }
 
     /// Waits until what was taken before is written and what was lost is told, but not longer
@@ -201,6 +251,7 @@ impl Shared {
             }
             std::mem::swap(&mut batch, &mut state.pending);
             let lines = std::mem::take(&mut state.pending_lines);
+            let kept = std::mem::take(&mut state.pending_kept);
             state.under_way = batch.len();
             drop(state);
             let failed = output.write(&batch, &|| self.lock().is_closed);
@@ -208,6 +259,7 @@ impl Shared {
 
             state = self.lock();
             state.under_way = 0;
+            state.kept -= kept;
             state.settled += lines;
             state.lost += failed;
             state.untold += failed;
@@ -221,6 +273,9 @@ impl Shared {
             }
             if state.waiting > 0 {
                 self.progress.notify_all();
+            }
+            if kept > 0 {
+                self.written.notify_waiters();
             }
         }
     }

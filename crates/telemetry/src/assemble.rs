@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use campanile_logs::audit::{self, Audit, Way};
 use campanile_logs::{Lines, Sink};
 use campanile_redaction::Redactor;
 use campanile_semconv::SCHEMA_URL;
@@ -20,8 +21,9 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::config::Config;
-use crate::pipeline::{Notices, Pipeline, Route};
+use crate::builder::Builder;
+use crate::config::{Config, FOR_EVER};
+use crate::pipeline::{Notices, Pace, Pipeline, Route};
 use crate::sampling::Sampler;
 use crate::{Signal, own_metrics, sdk};
 
@@ -54,8 +56,44 @@ pub(crate) fn pipeline(
         return Ok(None);
     }
     let (resource, limits) = (&config.resource, config.value_limits);
-    let pipeline = Pipeline::start(routes, resource, limits, redactor, notices)?;
+    let audit = audit(config);
+    let pipeline = Pipeline::start(routes, audit, resource, limits, redactor, notices)?;
     Ok(Some(Arc::new(pipeline)))
+}
+
+/// How audit records are exported: as the logs, but with a queue of their own, and however long the
+/// collector is away.
+fn audit(config: &Config) -> Option<Route> {
+    let logs = config
+        .signals
+        .iter()
+        .find(|signal| signal.signal == Signal::Logs)?;
+    Some(Route {
+        signal: Signal::Logs,
+        bounds: config.audit_bounds.clone(),
+        pace: Pace {
+            max_age: FOR_EVER,
+            ..logs.pace.clone()
+        },
+        outlet: logs.outlet.clone()?,
+    })
+}
+
+/// Where audit records go: to the lines, and to OTLP if logs are exported.
+pub(crate) fn audit_ways(
+    config: &Config,
+    builder: &Builder,
+    providers: &Providers,
+    pipeline: Option<&Pipeline>,
+) -> Audit {
+    let lines = &builder.lines;
+    let stream: Option<Arc<dyn Way>> =
+        (!lines.is_nowhere()).then(|| audit::Lines::new(&config.service(), lines.clone()).into());
+    let otlp = pipeline.and_then(Pipeline::audit).map(|lane| {
+        let way: Arc<dyn Way> = Arc::new(sdk::Audit::new(lane.clone(), &providers.loggers));
+        way
+    });
+    Audit::new(stream.into_iter().chain(otlp)).with_redactor(builder.redactor.clone())
 }
 
 /// Builds the providers; what has no lane in the pipeline records nothing.
@@ -88,7 +126,12 @@ pub(crate) fn providers(
     own_metrics::observe_redactor(&own, redactor, notices);
     for route in pipeline.map(Pipeline::routes).unwrap_or_default() {
         if let Some(lane) = lane(route.0) {
-            own_metrics::observe(&own, &lane, &route.1);
+            own_metrics::observe(&own, &lane, &route.1, 0);
+            if let Some(audit) = pipeline.and_then(Pipeline::audit)
+                && route.0 == Signal::Logs
+            {
+                own_metrics::observe(&own, audit, &route.1, 1);
+            }
         }
     }
 

@@ -23,8 +23,10 @@ use opentelemetry_sdk::trace::SpanLimits;
 
 pub(crate) use self::limits::ValueLimits;
 use self::signal::{SignalConfig, signal_config};
+pub(crate) use self::variables::FOR_EVER;
 use self::variables::Variables;
 use crate::builder::Builder;
+use crate::pipeline::Bounds;
 use crate::sampling::{Base, Sampling};
 use crate::{ConfigError, Signal};
 
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     /// Switched off on purpose.
     pub(crate) disabled: bool,
     pub(crate) signals: Vec<SignalConfig>,
+    /// How many audit records wait for a collector.
+    pub(crate) audit_bounds: Bounds,
     pub(crate) sampling: Sampling,
     pub(crate) span_limits: SpanLimits,
     pub(crate) value_limits: ValueLimits,
@@ -62,6 +66,12 @@ pub(crate) const UNSUPPORTED: &[&str] = &[
     "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
     "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
 ];
+
+/// Audit records held while the collector is away, where nothing else was said.
+const AUDIT_QUEUE: u64 = 4096;
+
+/// Bytes of audit records held at most: 16 MiB.
+const AUDIT_BYTES: usize = 16 * 1024 * 1024;
 
 impl Config {
     pub(crate) fn read(builder: &Builder) -> Self {
@@ -92,6 +102,14 @@ impl Config {
                     ],
                 )
                 .unwrap_or(false),
+            audit_bounds: Bounds {
+                items: variables
+                    .number("CAMPANILE_AUDIT_QUEUE")
+                    .unwrap_or(AUDIT_QUEUE)
+                    .max(1),
+                bytes: AUDIT_BYTES,
+                batch: 512,
+            },
             cardinality: variables
                 .number("CAMPANILE_TELEMETRY_CARDINALITY")
                 .filter(|cap| *cap > 0),

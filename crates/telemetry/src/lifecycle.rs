@@ -70,6 +70,7 @@ pub(crate) fn report(pipeline: &Pipeline) -> Report {
             .iter()
             .map(|lane| SignalStatus::of(lane))
             .collect(),
+        audit: pipeline.audit().map(|lane| SignalStatus::of(lane)),
         ended: false,
     }
 }

@@ -15,10 +15,10 @@ use crate::pipeline::{Lane, Ledger, Loss, Notices};
 use crate::sampling::Sampler;
 use crate::transport::{Outlet, Protocol};
 
-/// Declares the metrics of one lane.
-pub(crate) fn observe(meter: &Meter, lane: &Arc<Lane>, outlet: &Outlet) {
-    let processor = component(processor_type(lane.signal));
-    let mut exporter = component(exporter_type(lane.signal, outlet));
+/// Declares the metrics of one lane: its number tells it from others of its kind.
+pub(crate) fn observe(meter: &Meter, lane: &Arc<Lane>, outlet: &Outlet, number: u8) {
+    let processor = component(processor_type(lane.signal), number);
+    let mut exporter = component(exporter_type(lane.signal, outlet), number);
     if let Outlet::Otlp(destination) = outlet {
         let endpoint = &destination.endpoint;
         exporter.push(KeyValue::new(a::SERVER_ADDRESS, endpoint.host().to_owned()));
@@ -170,11 +170,11 @@ fn level(
         .build();
 }
 
-/// There is one of each kind in a pipeline: its number is zero.
-fn component(kind: &'static str) -> Vec<KeyValue> {
+/// The first of a kind is number zero; audit records have number one of the logs' parts.
+fn component(kind: &'static str, number: u8) -> Vec<KeyValue> {
     vec![
         KeyValue::new(a::OTEL_COMPONENT_TYPE, kind),
-        KeyValue::new(a::OTEL_COMPONENT_NAME, format!("{kind}/0")),
+        KeyValue::new(a::OTEL_COMPONENT_NAME, format!("{kind}/{number}")),
     ]
 }
 

@@ -55,6 +55,8 @@ pub(crate) struct Route {
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     lanes: Vec<Arc<Lane>>,
+    /// Log records that must not be lost: beside those of the logs, with room of their own.
+    audit: Option<Arc<Lane>>,
     outlets: Vec<(Signal, Outlet)>,
     commands: Vec<mpsc::UnboundedSender<Command>>,
     runtime: Handle,
@@ -66,6 +68,7 @@ impl Pipeline {
     /// Starts the export thread.
     pub(crate) fn start(
         routes: Vec<Route>,
+        audit: Option<Route>,
         resource: &Resource,
         limits: ValueLimits,
         redactor: &Redactor,
@@ -80,11 +83,15 @@ impl Pipeline {
             lanes.push(Arc::new(Lane::new(route.signal, route.bounds.clone())));
             outlets.push((route.signal, route.outlet.clone()));
         }
-        notices.about(lanes.clone());
+        let audit_lane = audit
+            .as_ref()
+            .map(|route| Arc::new(Lane::new(route.signal, route.bounds.clone())));
+        let all: Vec<_> = lanes.iter().chain(&audit_lane).cloned().collect();
+        notices.about(all.clone());
         let mut commands = Vec::new();
-        for (lane, route) in lanes.iter().zip(routes) {
+        for (lane, route) in all.into_iter().zip(routes.into_iter().chain(audit)) {
             let (sender, mut receiver) = mpsc::unbounded_channel();
-            let (lane, encoder, notices) = (lane.clone(), encoder.clone(), notices.clone());
+            let (encoder, notices) = (encoder.clone(), notices.clone());
             runtime.spawn(async move {
                 let make = || Driver::new(&lane, &route, &encoder, &notices);
                 while !survives(make().run(&mut receiver)).await {
@@ -95,6 +102,7 @@ impl Pipeline {
         }
         Ok(Self {
             lanes,
+            audit: audit_lane,
             outlets,
             commands,
             runtime,
@@ -105,6 +113,11 @@ impl Pipeline {
     /// The way in for a signal; none when it is not exported.
     pub(crate) fn lane(&self, signal: Signal) -> Option<&Arc<Lane>> {
         self.lanes.iter().find(|lane| lane.signal == signal)
+    }
+
+    /// The way in for audit records; none when logs are not exported.
+    pub(crate) fn audit(&self) -> Option<&Arc<Lane>> {
+        self.audit.as_ref()
     }
 
     /// Where each signal was configured to go.
@@ -146,7 +159,7 @@ impl Pipeline {
         for wait in waits {
             let _ = wait.await;
         }
-        for lane in &self.lanes {
+        for lane in self.lanes.iter().chain(&self.audit) {
             lane.close();
         }
     }

@@ -13,6 +13,8 @@ use crate::status::SignalStatus;
 pub struct Report {
     /// The state of each signal. Counts are since the start of the process.
     pub signals: Vec<SignalStatus>,
+    /// The state of audit records, which have a queue of their own; none when logs are not exported.
+    pub audit: Option<SignalStatus>,
     /// Why nothing is known: telemetry had already ended.
     pub ended: bool,
 }
@@ -24,6 +26,7 @@ impl Report {
             && self
                 .signals
                 .iter()
+                .chain(&self.audit)
                 .all(|signal| signal.delivered == signal.offered)
     }
 
@@ -47,9 +50,14 @@ impl fmt::Display for Report {
         if self.signals.is_empty() {
             return f.write_str("nothing is exported");
         }
-        for (index, signal) in self.signals.iter().enumerate() {
+        let audit = self.audit.iter().filter(|audit| audit.offered > 0);
+        let named = self
+            .signals
+            .iter()
+            .map(|signal| (signal.signal.items(), signal));
+        let all = named.chain(audit.map(|audit| ("audit records", audit)));
+        for (index, (name, signal)) in all.enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            let name = signal.signal.items();
             write!(
                 f,
                 "{separator}{name}: {} of {} delivered",

@@ -26,6 +26,8 @@ pub struct Status {
     pub off: Option<String>,
     /// Each signal that is exported.
     pub signals: Vec<SignalStatus>,
+    /// Audit records, which have a queue of their own; none when logs are not exported.
+    pub audit: Option<SignalStatus>,
 }
 
 /// The state of one signal: exact counts since the start, taken under one lock.

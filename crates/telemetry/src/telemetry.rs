@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use campanile_logs::Sink;
+use campanile_logs::audit::Audit;
 use campanile_propagation::{Formats, W3cPropagator};
 use campanile_recorder::{Handle, Source, Stock};
 use campanile_redaction::Redactor;
@@ -41,6 +42,7 @@ struct Inner {
     formats: Formats,
     recorder: Handle,
     subscriber: Dispatch,
+    audit: Audit,
     redactor: Redactor,
     notices: Arc<Notices>,
     pipeline: Option<Arc<Pipeline>>,
@@ -85,6 +87,7 @@ impl Telemetry {
             assemble::providers(&config, pipeline.as_deref(), &builder.redactor, &notices);
         let subscriber =
             assemble::subscriber(&config, &builder.lines, &providers, pipeline.as_deref());
+        let audit = assemble::audit_ways(&config, builder, &providers, pipeline.as_deref());
         let scope = Stock::<SdkTracer>::scope();
         let tracer = providers.tracers.tracer_with_scope(scope.clone());
         let stock = Stock::new(tracer, providers.meters.meter_with_scope(scope));
@@ -95,6 +98,7 @@ impl Telemetry {
             formats: config.formats,
             recorder,
             subscriber,
+            audit,
             redactor: builder.redactor.clone(),
             notices,
             pipeline,
@@ -145,6 +149,12 @@ impl Telemetry {
         &self.0.redactor
     }
 
+    /// Records what someone may have to answer for: on the log stream and over OTLP, whatever
+    /// filters and samplers say. See [`campanile_logs::audit`].
+    pub fn audit(&self) -> Audit {
+        self.0.audit.clone()
+    }
+
     /// Measures this process from now on: `process.cpu.time`, `process.memory.usage` and so on,
     /// read from `/proc` at each collection. Call it once.
     pub fn observe_process(&self) {
@@ -159,10 +169,11 @@ impl Telemetry {
 
     /// The state of export now, exact to the item.
     pub fn status(&self) -> Status {
-        let pipeline = self.0.pipeline.as_ref();
+        let books = self.0.books();
         Status {
             off: self.0.off.clone(),
-            signals: pipeline.map_or_else(Vec::new, |pipeline| lifecycle::report(pipeline).signals),
+            signals: books.signals,
+            audit: books.audit,
         }
     }
 
@@ -204,19 +215,19 @@ impl Inner {
         &self,
         goal: Goal,
         deadline: Duration,
-    ) -> Result<tokio::sync::oneshot::Receiver<Report>, Report> {
+    ) -> Result<tokio::sync::oneshot::Receiver<Report>, Box<Report>> {
         self.notices.dropped_fields(&self.redactor);
         let ended = match goal {
             Goal::Flush => self.ended.load(Ordering::SeqCst),
             Goal::Shutdown => self.ended.swap(true, Ordering::SeqCst),
         };
         let Some(pipeline) = &self.pipeline else {
-            return Err(Report::default());
+            return Err(Box::default());
         };
         if ended {
             let mut report = lifecycle::report(pipeline);
             report.ended = true;
-            return Err(report);
+            return Err(Box::new(report));
         }
         Ok(lifecycle::begin(
             pipeline,
@@ -232,14 +243,14 @@ impl Inner {
                 Ok(report) => report,
                 Err(_) => self.books(),
             },
-            Err(report) => report,
+            Err(report) => *report,
         }
     }
 
     fn finish_blocking(&self, goal: Goal, deadline: Duration) -> Report {
         match self.begin(goal, deadline) {
             Ok(report) => lifecycle::wait(report, deadline).unwrap_or_else(|| self.books()),
-            Err(report) => report,
+            Err(report) => *report,
         }
     }
 

@@ -120,7 +120,9 @@ async fn the_pipeline_measures_itself() {
         .with("otel.component.type", "otlp_grpc_span_exporter")
         .without("error.type");
     assert_eq!(exported.total(), Some(20.0));
-    let capacity = seen.metric("otel.sdk.processor.log.queue.capacity");
+    let capacity = seen
+        .metric("otel.sdk.processor.log.queue.capacity")
+        .with("otel.component.name", "batching_log_processor/0");
     assert_eq!(capacity.total(), Some(65_536.0));
     let decisions = seen
         .metric("campanile.sampling.decisions")

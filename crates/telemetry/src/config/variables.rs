@@ -9,7 +9,7 @@ use crate::Signal;
 use crate::builder::Environment;
 
 /// Longer times cannot be added to a clock everywhere, and mean the same.
-const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
 /// The environment over the defaults that were given in code.
 pub(crate) struct Variables<'a> {

@@ -64,6 +64,8 @@ pub(crate) struct Lane {
     pub(crate) bounds: Bounds,
     state: Mutex<State>,
     wake: Notify,
+    /// Something ended, so that there is more room.
+    freed: Notify,
 }
 
 impl Lane {
@@ -73,6 +75,7 @@ impl Lane {
             bounds,
             state: Mutex::default(),
             wake: Notify::new(),
+            freed: Notify::new(),
         }
     }
 
@@ -82,7 +85,15 @@ impl Lane {
 
     /// Reads or changes the books.
     pub(crate) fn ledger<R>(&self, with: impl FnOnce(&mut Ledger) -> R) -> R {
-        with(&mut self.lock().ledger)
+        let mut state = self.lock();
+        let before = (state.ledger.held(), state.ledger.held_bytes);
+        let result = with(&mut state.ledger);
+        let now = (state.ledger.held(), state.ledger.held_bytes);
+        drop(state);
+        if now.0 < before.0 || now.1 < before.1 {
+            self.freed.notify_waiters();
+        }
+        result
     }
 
     pub(crate) fn push_span(&self, span: SpanData) {
@@ -97,6 +108,25 @@ impl Lane {
         self.push(1, bytes, |intake| intake.logs.push(item));
     }
 
+    /// Takes a log record if there is room, else says why not and counts nothing.
+    pub(crate) fn try_push_log(
+        &self,
+        record: SdkLogRecord,
+        scope: &InstrumentationScope,
+    ) -> Result<(), Loss> {
+        let bytes = weight::log(&record);
+        if bytes > self.bounds.bytes {
+            return Err(Loss::TooLarge);
+        }
+        let item = (record, scope.clone());
+        self.try_push(1, bytes, |intake| intake.logs.push(item))
+    }
+
+    /// Resolves when something ended after this was called, so that there may be more room.
+    pub(crate) fn room(&self) -> impl Future<Output = ()> + '_ {
+        self.freed.notified()
+    }
+
     pub(crate) fn push_finished(&self, finished: Finished) {
         let bytes = weight::request(&finished.request);
         self.push(finished.items, bytes, |intake| {
@@ -108,6 +138,17 @@ impl Lane {
         if items == 0 {
             return;
         }
+        if let Err(loss) = self.try_push(items, bytes, put) {
+            self.lock().ledger.turn_away(items, loss);
+        }
+    }
+
+    fn try_push(
+        &self,
+        items: u64,
+        bytes: usize,
+        put: impl FnOnce(&mut Intake),
+    ) -> Result<(), Loss> {
         let wake = {
             let mut state = self.lock();
             let State {
@@ -117,11 +158,11 @@ impl Lane {
                 closed,
             } = &mut *state;
             if *closed {
-                return ledger.turn_away(items, Loss::Shutdown);
+                return Err(Loss::Shutdown);
             }
             let too_many = ledger.held() + items > self.bounds.items;
             if too_many || ledger.held_bytes + bytes > self.bounds.bytes {
-                return ledger.turn_away(items, Loss::QueueFull);
+                return Err(Loss::QueueFull);
             }
             ledger.admit(items, bytes);
             if intake.since.is_none() {
@@ -139,6 +180,7 @@ impl Lane {
         if wake {
             self.wake.notify_one();
         }
+        Ok(())
     }
 
     /// Waits until something came in, or a batch is full.
@@ -173,6 +215,7 @@ impl Lane {
                 .drop_queued(intake.items, intake.bytes, Loss::Shutdown);
             intake
         };
+        self.freed.notify_waiters();
         drop(intake);
     }
 }
