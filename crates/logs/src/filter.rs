@@ -123,6 +123,20 @@ impl LogFilter {
     }
 }
 
+impl Default for LogFilter {
+    /// Everything from INFO on.
+    fn default() -> Self {
+        let current = Current {
+            directives: "info".to_owned(),
+            filter: EnvFilter::new("info"),
+        };
+        Self(Arc::new(Shared {
+            follows_spans: AtomicBool::new(false),
+            current: RwLock::new(Arc::new(current)),
+        }))
+    }
+}
+
 impl<S: Subscriber> Layer<S> for LogFilter {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         Layer::<S>::register_callsite(&self.current().filter, metadata)

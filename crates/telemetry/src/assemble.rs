@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use campanile_logs::audit::{self, Audit, Way};
-use campanile_logs::{Lines, Sink};
+use campanile_logs::{Lines, LogFilter, Sink};
 use campanile_redaction::Redactor;
 use campanile_semconv::SCHEMA_URL;
 use opentelemetry::InstrumentationScope;
@@ -18,7 +18,7 @@ use opentelemetry_sdk::metrics::{
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Dispatch, Metadata};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::builder::Builder;
@@ -101,6 +101,7 @@ pub(crate) fn providers(
     config: &Config,
     pipeline: Option<&Pipeline>,
     redactor: &Redactor,
+    lines: &Sink,
     notices: &Arc<Notices>,
 ) -> Providers {
     let resource = &config.resource;
@@ -124,6 +125,7 @@ pub(crate) fn providers(
     let meters = meters.build();
     let own = own_meter(&meters);
     own_metrics::observe_redactor(&own, redactor, notices);
+    own_metrics::observe_lines(&own, lines);
     for route in pipeline.map(Pipeline::routes).unwrap_or_default() {
         if let Some(lane) = lane(route.0) {
             own_metrics::observe(&own, &lane, &route.1, 0);
@@ -189,16 +191,31 @@ pub(crate) fn own_meter(meters: &SdkMeterProvider) -> Meter {
     meters.meter_with_scope(scope)
 }
 
+/// The layer that writes lines.
+fn lines(config: &Config, builder: &Builder) -> Lines {
+    Lines::new(&config.service(), builder.lines.clone())
+        .with_format(config.log_format)
+        .with_redactor(builder.redactor.clone())
+        .with_span_fields(builder.span_fields.iter().cloned())
+        .with_span_contexts(tracing_opentelemetry::get_otel_context)
+}
+
 /// The voice of the pipeline itself: lines only, so that it cannot feed itself.
-pub(crate) fn voice(config: &Config, lines: &Sink) -> Dispatch {
-    let lines = Lines::new(&config.service(), lines.clone()).with_filter(config.own_level);
+pub(crate) fn voice(config: &Config, builder: &Builder) -> Dispatch {
+    let lines = lines(config, builder).with_filter(config.own_level);
     Dispatch::new(tracing_subscriber::registry().with(lines))
+}
+
+/// The filter over all layers; directives that cannot be read were noted before.
+pub(crate) fn filter(config: &Config) -> LogFilter {
+    LogFilter::new(&config.filter).unwrap_or_default()
 }
 
 /// The subscriber with all layers: lines always, spans and records where they are exported.
 pub(crate) fn subscriber(
     config: &Config,
-    lines: &Sink,
+    builder: &Builder,
+    filter: &LogFilter,
     providers: &Providers,
     pipeline: Option<&Pipeline>,
 ) -> Dispatch {
@@ -207,7 +224,6 @@ pub(crate) fn subscriber(
             .and_then(|pipeline| pipeline.lane(signal))
             .is_some()
     };
-    let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let spans = exported(Signal::Traces).then(|| {
         tracing_opentelemetry::layer()
             .with_tracer(providers.tracers.tracer("tracing"))
@@ -227,8 +243,8 @@ pub(crate) fn subscriber(
     });
     Dispatch::new(
         tracing_subscriber::registry()
-            .with(filter)
-            .with(Lines::new(&config.service(), lines.clone()))
+            .with(filter.clone())
+            .with(lines(config, builder))
             .with(spans)
             .with(records),
     )

@@ -26,6 +26,8 @@ pub struct Builder {
     pub(crate) environment: Environment,
     pub(crate) lines: Sink,
     pub(crate) redactor: Redactor,
+    pub(crate) span_fields: Vec<String>,
+    pub(crate) keeps_panic_hook: bool,
     pub(crate) drop_deadline: Duration,
 }
 
@@ -39,6 +41,8 @@ impl Builder {
             environment: Arc::new(|name| std::env::var(name).ok()),
             lines: Sink::stderr(),
             redactor: Redactor::standard(),
+            span_fields: Vec::new(),
+            keeps_panic_hook: false,
             drop_deadline: DROP_DEADLINE,
         }
     }
@@ -102,7 +106,25 @@ impl Builder {
         self
     }
 
-    /// Sends the JSON lines somewhere else than to standard error.
+    /// Names the fields of `tracing` spans that are written on each log line inside them (default:
+    /// none).
+    pub fn log_span_fields<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.span_fields = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lets the panic hook that is there at [`install`](Self::install) speak too.
+    ///
+    /// A panic becomes one log line, redacted. The standard library's own hook would write the text
+    /// as it is to standard error beside that, with whatever secret is in it; so by default a hook
+    /// that is already there is replaced. One that is set later, and calls the one it found, is not
+    /// concerned.
+    pub fn keep_panic_hook(mut self) -> Self {
+        self.keeps_panic_hook = true;
+        self
+    }
+
+    /// Sends the log lines somewhere else than to standard error.
     pub fn lines(mut self, sink: Sink) -> Self {
         self.lines = sink;
         self
@@ -148,9 +170,8 @@ impl Builder {
             return Err(InstallError::foreign_subscriber());
         }
         telemetry.set_globals();
-        if cfg!(panic = "abort") {
-            telemetry.flush_before_abort();
-        }
+        telemetry.take_records_of_log();
+        telemetry.tell_panics(self.keeps_panic_hook);
         Ok(telemetry)
     }
 }

@@ -15,6 +15,7 @@ mod variables;
 use std::fmt::Write;
 use std::time::Duration;
 
+use campanile_logs::Format;
 use campanile_propagation::Formats;
 use campanile_semconv::attribute;
 use opentelemetry_sdk::Resource;
@@ -50,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) formats: Formats,
     /// Directives of the log filter.
     pub(crate) filter: String,
+    /// How log lines look.
+    pub(crate) log_format: Format,
     /// How much the pipeline says about itself.
     pub(crate) own_level: tracing::level_filters::LevelFilter,
     pub(crate) problems: Vec<String>,
@@ -103,10 +106,7 @@ impl Config {
                 )
                 .unwrap_or(false),
             audit_bounds: Bounds {
-                items: variables
-                    .number("CAMPANILE_AUDIT_QUEUE")
-                    .unwrap_or(AUDIT_QUEUE)
-                    .max(1),
+                items: variables.number("CAMPANILE_AUDIT_QUEUE").unwrap_or(AUDIT_QUEUE).max(1),
                 bytes: AUDIT_BYTES,
                 batch: 512,
             },
@@ -115,6 +115,12 @@ impl Config {
                 .filter(|cap| *cap > 0),
             formats: formats(&variables),
             filter: filter(&variables),
+            log_format: variables
+                .word(
+                    "CAMPANILE_LOG_FORMAT",
+                    &[("json", Format::Json), ("pretty", Format::Pretty)],
+                )
+                .unwrap_or_default(),
             own_level: own_level(&variables),
             problems: Vec::new(),
             notes: Vec::new(),

@@ -4,8 +4,10 @@
 //! current-thread runtime, a busy worker, a plain thread or in a drop.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use campanile_logs::Sink;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use tokio::sync::oneshot;
 
@@ -18,6 +20,16 @@ const GRACE: Duration = Duration::from_millis(250);
 
 /// Longer deadlines cannot be added to a clock everywhere, and mean the same.
 const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// How long lines are waited for when nothing is left of a deadline: they are written at once
+/// unless nobody reads them.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// How long all lines together that come after a shutdown may hold up who writes them.
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
+
+/// How long one panic, and all of a process, may wait for their lines.
+const PANIC: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,6 +85,43 @@ pub(crate) fn report(pipeline: &Pipeline) -> Report {
         audit: pipeline.audit().map(|lane| SignalStatus::of(lane)),
         ended: false,
     }
+}
+
+/// What is left of a deadline for the lines.
+pub(crate) fn left(begin: Instant, deadline: Duration) -> Duration {
+    deadline.saturating_sub(begin.elapsed()).max(LAST_WORDS)
+}
+
+/// Waits until all lines are written, but not longer than `within`; a thread of its own does the
+/// waiting.
+pub(crate) async fn flush_lines(lines: &Sink, within: Duration) {
+    if lines.is_flushed() {
+        return;
+    }
+    let (sender, done) = oneshot::channel();
+    let lines = lines.clone();
+    let waiting = std::thread::Builder::new()
+        .name("campanile-wait".into())
+        .spawn(move || {
+            lines.flush(within);
+            let _ = sender.send(());
+        });
+    if waiting.is_ok() {
+        let _ = done.await;
+    }
+}
+
+/// Waits a moment for the line about a panic, which may be the last one. Panics do not add up to a
+/// service that waits for who does not read its lines.
+pub(crate) fn flush_after_panic(lines: &Sink) {
+    static SPENT: AtomicU64 = AtomicU64::new(0);
+    let left = PANIC
+        .1
+        .saturating_sub(Duration::from_micros(SPENT.load(Ordering::Relaxed)));
+    let begin = Instant::now();
+    lines.flush(PANIC.0.min(left));
+    let spent = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+    SPENT.fetch_add(spent, Ordering::Relaxed);
 }
 
 /// Waits for the report on this thread, wherever it is, but not much longer than `within`.

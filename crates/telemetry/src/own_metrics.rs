@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use campanile_logs::Sink;
 use campanile_redaction::Redactor;
 use campanile_semconv::metric::Metric;
 use campanile_semconv::{attribute as a, metric as m};
@@ -77,6 +78,18 @@ pub(crate) fn observe(meter: &Meter, lane: &Arc<Lane>, outlet: &Outlet, number: 
     level(meter, size, lane, processor.clone(), |ledger| ledger.queued);
     let items = lane.bounds.items;
     level(meter, capacity, lane, processor, move |_| items);
+}
+
+/// Declares how many log lines were lost.
+pub(crate) fn observe_lines(meter: &Meter, lines: &Sink) {
+    let lines = lines.clone();
+    let metric = &m::CAMPANILE_LOG_DROPS;
+    meter
+        .u64_observable_counter(metric.name)
+        .with_unit(metric.unit)
+        .with_description(metric.brief)
+        .with_callback(move |observer| observer.observe(lines.dropped(), &[]))
+        .build();
 }
 
 /// Declares the metrics of the sampler.

@@ -28,6 +28,8 @@ pub struct Status {
     pub signals: Vec<SignalStatus>,
     /// Audit records, which have a queue of their own; none when logs are not exported.
     pub audit: Option<SignalStatus>,
+    /// Log lines that were not written, as standard error was not read or failed.
+    pub lines_dropped: u64,
 }
 
 /// The state of one signal: exact counts since the start, taken under one lock.

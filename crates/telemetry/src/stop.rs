@@ -62,6 +62,7 @@ async fn watch_signals(stop: &watch::Sender<bool>, begun: &mpsc::Sender<()>) {
             _ = terminate.recv() => 128 + 15,
         };
         if stop.send_replace(true) {
+            campanile_logs::Sink::stderr().flush(crate::lifecycle::LAST_WORDS);
             std::process::exit(code);
         }
     }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use campanile_logs::Sink;
+use campanile_logs::{FilterError, LogFilter, Sink};
 use campanile_logs::audit::Audit;
 use campanile_propagation::{Formats, W3cPropagator};
 use campanile_recorder::{Handle, Source, Stock};
@@ -16,6 +16,8 @@ use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Dispatch;
+use tracing::level_filters::LevelFilter;
+use tracing_log::AsLog;
 
 use crate::assemble::{self, Providers};
 use crate::builder::Builder;
@@ -43,6 +45,10 @@ struct Inner {
     recorder: Handle,
     subscriber: Dispatch,
     audit: Audit,
+    lines: Sink,
+    filter: LogFilter,
+    /// The global subscriber is this one, so `log` records follow its filter.
+    takes_log: AtomicBool,
     redactor: Redactor,
     notices: Arc<Notices>,
     pipeline: Option<Arc<Pipeline>>,
@@ -74,7 +80,7 @@ impl Telemetry {
 
     pub(crate) fn start(builder: &Builder) -> Self {
         let config = Config::read(builder);
-        let notices = Arc::new(Notices::new(assemble::voice(&config, &builder.lines)));
+        let notices = Arc::new(Notices::new(assemble::voice(&config, builder)));
         let mut off = config.off();
         let mut pipeline = None;
         if off.is_none() {
@@ -83,10 +89,16 @@ impl Telemetry {
                 Err(error) => off = Some(format!("the export thread does not start: {error}")),
             }
         }
-        let providers =
-            assemble::providers(&config, pipeline.as_deref(), &builder.redactor, &notices);
+        let providers = assemble::providers(
+            &config,
+            pipeline.as_deref(),
+            &builder.redactor,
+            &builder.lines,
+            &notices,
+        );
+        let filter = assemble::filter(&config);
         let subscriber =
-            assemble::subscriber(&config, &builder.lines, &providers, pipeline.as_deref());
+            assemble::subscriber(&config, builder, &filter, &providers, pipeline.as_deref());
         let audit = assemble::audit_ways(&config, builder, &providers, pipeline.as_deref());
         let scope = Stock::<SdkTracer>::scope();
         let tracer = providers.tracers.tracer_with_scope(scope.clone());
@@ -99,6 +111,9 @@ impl Telemetry {
             recorder,
             subscriber,
             audit,
+            lines: builder.lines.clone(),
+            filter,
+            takes_log: AtomicBool::new(false),
             redactor: builder.redactor.clone(),
             notices,
             pipeline,
@@ -115,17 +130,63 @@ impl Telemetry {
         global::set_meter_provider(self.0.providers.meters.clone());
     }
 
-    /// Delivers the last batch before a panic ends the process. Where panics unwind, the drop of the
-    /// last handle does that.
-    pub(crate) fn flush_before_abort(&self) {
+    /// Lets the records of the `log` crate arrive, unless there is another logger already.
+    pub(crate) fn take_records_of_log(&self) {
+        if tracing_log::LogTracer::init().is_ok() {
+            self.0.takes_log.store(true, Ordering::Relaxed);
+            self.0.limit_log();
+        }
+    }
+
+    /// Makes a line of each panic from now on. Before a panic ends the process, the last batch is
+    /// delivered; where panics unwind, the drop of the last handle does that.
+    pub(crate) fn tell_panics(&self, keep_hook: bool) {
         let inner = Arc::downgrade(&self.0);
+        let (lines, filter) = (self.0.lines.clone(), self.0.filter.clone());
+        let (redactor, notices) = (self.0.redactor.clone(), self.0.notices.clone());
         let others = std::panic::take_hook();
+        let others = (keep_hook || lines.is_nowhere()).then_some(others);
         std::panic::set_hook(Box::new(move |panic| {
-            others(panic);
-            if let Some(inner) = inner.upgrade() {
+            if let Some(others) = &others {
+                others(panic);
+            }
+            if filter.max_level() == Some(LevelFilter::OFF) {
+                // No log is wanted; that a thread panicked has to be said all the same.
+                notices.say(|| campanile_logs::tell_panic(panic, &redactor));
+            } else {
+                campanile_logs::tell_panic(panic, &redactor);
+            }
+            lifecycle::flush_after_panic(&lines);
+            if cfg!(panic = "abort")
+                && let Some(inner) = inner.upgrade()
+            {
                 let _ = inner.finish_blocking(Goal::Flush, ABORT_DEADLINE);
             }
         }));
+    }
+
+    /// Changes which spans and events of `tracing` there are, in the words of `RUST_LOG`, without a
+    /// restart.
+    ///
+    /// ```
+    /// # let telemetry = campanile_telemetry::Telemetry::for_test("http://127.0.0.1:1");
+    /// telemetry.set_log_filter("debug,hyper=warn")?;
+    /// assert!(telemetry.set_log_filter("debug,hyper=loud").is_err());
+    /// assert_eq!(telemetry.log_filter(), "debug,hyper=warn");
+    /// # Ok::<(), campanile_logs::FilterError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the directives cannot be understood; nothing changes then.
+    pub fn set_log_filter(&self, directives: &str) -> Result<(), FilterError> {
+        self.0.filter.set(directives)?;
+        self.0.limit_log();
+        Ok(())
+    }
+
+    /// The directives that decide which spans and events there are.
+    pub fn log_filter(&self) -> String {
+        self.0.filter.directives()
     }
 
     /// A `tracing` subscriber with the same layers that `install` sets globally, for
@@ -174,6 +235,7 @@ impl Telemetry {
             off: self.0.off.clone(),
             signals: books.signals,
             audit: books.audit,
+            lines_dropped: self.0.lines.dropped(),
         }
     }
 
@@ -238,19 +300,42 @@ impl Inner {
     }
 
     async fn finish(&self, goal: Goal, deadline: Duration) -> Report {
-        match self.begin(goal, deadline) {
+        let begin = Instant::now();
+        let report = match self.begin(goal, deadline) {
             Ok(report) => match report.await {
                 Ok(report) => report,
                 Err(_) => self.books(),
             },
             Err(report) => *report,
-        }
+        };
+        lifecycle::flush_lines(&self.lines, lifecycle::left(begin, deadline)).await;
+        self.end_lines(goal);
+        report
     }
 
     fn finish_blocking(&self, goal: Goal, deadline: Duration) -> Report {
-        match self.begin(goal, deadline) {
+        let begin = Instant::now();
+        let report = match self.begin(goal, deadline) {
             Ok(report) => lifecycle::wait(report, deadline).unwrap_or_else(|| self.books()),
             Err(report) => *report,
+        };
+        self.lines.flush(lifecycle::left(begin, deadline));
+        self.end_lines(goal);
+        report
+    }
+
+    /// What is said after a shutdown is the last of the process: it waits until it is written.
+    fn end_lines(&self, goal: Goal) {
+        if goal == Goal::Shutdown {
+            self.lines.linger(lifecycle::LINGER);
+        }
+    }
+
+    /// `log` records that no filter lets through cost a comparison.
+    fn limit_log(&self) {
+        if self.takes_log.load(Ordering::Relaxed) {
+            let level = self.filter.max_level().unwrap_or(LevelFilter::TRACE);
+            tracing_log::log::set_max_level(level.as_log());
         }
     }
 
@@ -264,6 +349,8 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if !*self.ended.get_mut() {
             let _ = self.finish_blocking(Goal::Shutdown, self.drop_deadline);
+        } else {
+            self.lines.flush(lifecycle::LAST_WORDS);
         }
     }
 }
