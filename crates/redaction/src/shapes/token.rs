@@ -26,6 +26,10 @@ enum Form {
     WithDigit(usize),
 }
 
+/// Who may find nothing in what follows a beginning looks no further than this, as the next one may
+/// begin in the midst of it.
+const FAR: usize = 512;
+
 /// Longest beginnings first where one is the beginning of another.
 const BEGINNINGS: &[(&str, Form)] = &[
     ("earer", Form::Bearer),
@@ -161,9 +165,12 @@ impl Form {
                 (stop >= end + least).then_some(start..stop).and_then(cloud)
             }
             Self::WithDigit(least) => {
-                let stop = end_of(text, end, is_base64url);
-                let fits = stop - end >= least && text[end..stop].iter().any(u8::is_ascii_digit);
-                fits.then_some(start..stop).and_then(cloud)
+                let looked_at = end_of(&text[..text.len().min(end + FAR)], end, is_base64url);
+                let has_digit = text[end..looked_at].iter().any(u8::is_ascii_digit);
+                if looked_at - end < least || !has_digit {
+                    return None;
+                }
+                cloud(start..end_of(text, looked_at, is_base64url))
             }
         }
     }
@@ -231,10 +238,13 @@ fn is_plain_word(word: &[u8]) -> bool {
         && (rest.iter().all(u8::is_ascii_lowercase) || word.iter().all(u8::is_ascii_uppercase))
 }
 
-/// Whether it is base64 of `user:password`.
+/// Whether it is base64 of `user:password`; what is far too long to be a word is taken for one.
 fn decodes_to_credentials(text: &[u8]) -> bool {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD_NO_PAD;
+    if text.len() > FAR {
+        return true;
+    }
     let text = text.trim_ascii_end();
     let padding = text.iter().rev().take_while(|byte| **byte == b'=').count();
     let text = &text[..text.len() - padding];
