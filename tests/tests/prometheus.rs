@@ -1,18 +1,24 @@
 //! A real Prometheus scrapes what the receiver was sent.
 #![allow(clippy::unwrap_used)]
 
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::Stdio;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ws::Message;
 use axum::http::Request;
 use axum::routing::get;
 use campanile::Telemetry;
 use campanile::http::{RouteLayer, ServerLayer};
+use campanile::ws::{Failure, Fault, OutboxLimits, OutboxSession, Outgoing, Sessions, observe};
 use campanile_otlp_receiver::Receiver;
 use campanile_tests::peers;
 use campanile_tests::server::HANG;
+use futures_util::{FutureExt, Sink, Stream};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -42,6 +48,73 @@ fn free_port() -> u16 {
         .port()
 }
 
+/// A real Prometheus that scrapes a receiver.
+struct Prometheus {
+    child: tokio::process::Child,
+    folder: PathBuf,
+    port: u16,
+}
+
+impl Prometheus {
+    fn start(program: &Path, receiver: &Receiver) -> Self {
+        let port = free_port();
+        let name = format!("campanile-prometheus-{}-{port}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let target = receiver.http_endpoint().trim_start_matches("http://");
+        let config = format!(
+            "scrape_configs:\n  - job_name: receiver\n    scrape_interval: 1s\n    static_configs:\n      - targets: [\"{target}\"]\n"
+        );
+        let file = folder.join("prometheus.yml");
+        std::fs::write(&file, config).unwrap();
+        let child = tokio::process::Command::new(program)
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!(
+                "--storage.tsdb.path={}",
+                folder.join("data").display()
+            ))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            folder,
+            port,
+        }
+    }
+
+    /// Asks until there is an answer that will do: the first series, and its value.
+    async fn wait(&self, text: &str, will_do: impl Fn(&str) -> bool) -> (Value, String) {
+        let url = format!("http://127.0.0.1:{}/api/v1/query", self.port);
+        let asking = async {
+            loop {
+                let client = reqwest::Client::new();
+                let answer = client.get(&url).query(&[("query", text)]).send().await;
+                if let Ok(answer) = answer {
+                    let answer: Value = answer.json().await.unwrap();
+                    if let Some(first) = answer["data"]["result"].get(0) {
+                        let value = first["value"][1].as_str().unwrap();
+                        if will_do(value) {
+                            return (first["metric"].clone(), value.to_owned());
+                        }
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        };
+        let answer = tokio::time::timeout(HANG, asking).await;
+        answer.unwrap_or_else(|_| panic!("no answer to {text}"))
+    }
+
+    async fn stop(mut self) {
+        self.child.kill().await.unwrap();
+        std::fs::remove_dir_all(&self.folder).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_real_prometheus_answers_the_question_for_p95_by_domain() {
     let Some(program) = peers::prometheus() else {
@@ -50,63 +123,142 @@ async fn a_real_prometheus_answers_the_question_for_p95_by_domain() {
     let receiver = Receiver::start().await.unwrap();
     send(&receiver, 40).await;
 
-    let folder = std::env::temp_dir().join(format!("campanile-prometheus-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let target = receiver.http_endpoint().trim_start_matches("http://");
-    let config = format!(
-        "scrape_configs:\n  - job_name: receiver\n    scrape_interval: 1s\n    static_configs:\n      - targets: [\"{target}\"]\n"
-    );
-    std::fs::write(folder.join("prometheus.yml"), config).unwrap();
-    let port = free_port();
-    let mut prometheus = tokio::process::Command::new(program);
-    prometheus
-        .arg(format!(
-            "--config.file={}",
-            folder.join("prometheus.yml").display()
-        ))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            folder.join("data").display()
-        ))
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
-    let mut child = prometheus.spawn().unwrap();
-
-    let query = |text: &'static str| async move {
-        let url = format!("http://127.0.0.1:{port}/api/v1/query");
-        loop {
-            let answer = reqwest::Client::new()
-                .get(&url)
-                .query(&[("query", text)])
-                .send()
-                .await;
-            if let Ok(answer) = answer {
-                let answer: Value = answer.json().await.unwrap();
-                if let Some(first) = answer["data"]["result"].get(0) {
-                    return (
-                        first["metric"].clone(),
-                        first["value"][1].as_str().unwrap().to_owned(),
-                    );
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-    };
-    let wait = |text| tokio::time::timeout(HANG, query(text));
-    let (labels, count) = wait("http_server_request_duration_seconds_count")
-        .await
-        .unwrap();
+    let prometheus = Prometheus::start(&program, &receiver);
+    let any = |_: &str| true;
+    let count = "http_server_request_duration_seconds_count";
+    let (labels, count) = prometheus.wait(count, any).await;
     assert_eq!(count, "40", "{labels}");
     assert_eq!(
         (&labels["http_route"], &labels["campanile_domain"]),
         (&"/rooms/{id}".into(), &"chat".into())
     );
     let p95 = "histogram_quantile(0.95, sum by (le, campanile_domain) (http_server_request_duration_seconds_bucket))";
-    let (labels, seconds) = wait(p95).await.unwrap();
+    let (labels, seconds) = prometheus.wait(p95, any).await;
     assert_eq!(labels["campanile_domain"], "chat");
     assert!(seconds.parse::<f64>().unwrap() > 0.0, "{seconds}");
-    child.kill().await.unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
+    prometheus.stop().await;
+}
+
+/// A socket that takes everything and says nothing.
+struct Silent;
+
+#[derive(Debug)]
+struct Never;
+
+impl Fault for Never {
+    fn failure(&self) -> Failure {
+        Failure::Misuse
+    }
+
+    fn cut_off() -> Self {
+        Self
+    }
+}
+
+impl Stream for Silent {
+    type Item = Result<Message, Never>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Pending
+    }
+}
+
+impl Sink<Message> for Silent {
+    type Error = Never;
+
+    fn poll_ready(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Never>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn start_send(self: Pin<&mut Self>, _: Message) -> Result<(), Never> {
+        Ok(())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Never>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Never>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Rounds in each of which ten messages are on time, one is superseded, and some find no room.
+fn converse(session: &mut OutboxSession<Message, Silent>, rounds: usize, dropped: usize) {
+    for _ in 0..rounds {
+        for _ in 0..2 {
+            let presence = Outgoing::new(Message::text("here")).supersede(1);
+            session.outbox().push(presence);
+        }
+        for _ in 0..9 + dropped {
+            session.outbox().push(Message::text("hello"));
+        }
+        assert!(session.recv().now_or_never().is_none());
+    }
+}
+
+/// The SLI as the guide gives it.
+fn freshness_query() -> String {
+    let guide = peers::root().join("docs/guide/freshness.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let (_, rest) = guide.split_once("The SLO is one query").unwrap();
+    let (_, rest) = rest.split_once("```text\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn the_guides_query_for_freshness_answers_what_the_counters_say() {
+    let Some(program) = peers::prometheus() else {
+        return;
+    };
+    let receiver = Receiver::start().await.unwrap();
+    let telemetry = Telemetry::for_test(&receiver);
+    let sessions = Sessions::new(&telemetry);
+    let limits = OutboxLimits {
+        messages: 10,
+        ..OutboxLimits::default()
+    };
+    let mut session = observe(Silent, &sessions).start().with_outbox(limits);
+    let prometheus = Prometheus::start(&program, &receiver);
+    let counter = |outcome: &str| {
+        format!("websocket_delivery_messages_total{{websocket_delivery_outcome=\"{outcome}\"}}")
+    };
+
+    // What was before the window began: two thirds were on time.
+    let (mut on_time, mut dropped) = (0, 0);
+    for (rounds, each) in [(8, 5), (6, 2)] {
+        converse(&mut session, rounds, each);
+        on_time += rounds * 10;
+        dropped += rounds * each;
+        let told = async {
+            loop {
+                assert!(telemetry.flush(HANG).await.is_complete());
+                let now = counter("on_time");
+                let known = prometheus.wait(&now, |_| true).await.1;
+                if known == on_time.to_string() {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(HANG, told).await.unwrap();
+    }
+    for (outcome, count) in [
+        ("on_time", on_time),
+        ("dropped", dropped),
+        ("superseded", 14),
+    ] {
+        let (_, known) = prometheus.wait(&counter(outcome), |_| true).await;
+        assert_eq!(known, count.to_string(), "{outcome}");
+    }
+
+    // In the window 60 were on time and 12 dropped; superseded ones do not count.
+    let sli = |value: &str| {
+        value
+            .parse()
+            .is_ok_and(|sli: f64| (sli - 60.0 / 72.0).abs() < 1e-9)
+    };
+    prometheus.wait(&freshness_query(), sli).await;
+    drop(session);
+    assert!(telemetry.shutdown(HANG).await.is_complete());
+    prometheus.stop().await;
 }
