@@ -22,6 +22,7 @@ mod assemble;
 mod builder;
 mod config;
 mod error;
+mod lean;
 mod lifecycle;
 mod own_metrics;
 mod pipeline;
