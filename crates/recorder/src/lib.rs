@@ -19,6 +19,8 @@ mod recorder;
 mod request_id;
 mod route;
 mod seed;
+mod series;
+mod server_metrics;
 mod stock;
 mod target;
 
@@ -34,5 +36,6 @@ pub use recorder::{Caller, Handle, Head, Recorder, Source, Started, Tracing};
 pub use request_id::RequestId;
 pub use route::{MAX_ROUTES, Method, Route, RouteKey, RouteScope};
 pub use seed::Seed;
-pub use stock::Stock;
+pub use server_metrics::ServerMetrics;
+pub use stock::{Stock, StockMeter};
 pub use target::{MAX_TARGETS, Target};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use campanile_semconv::metric::Metric;
 use opentelemetry::KeyValue;
+use opentelemetry::trace::SpanContext;
 
 /// Opens instruments. Opening is for the beginning of things; keep what it returns.
 pub trait Meter: Send + Sync {
@@ -31,6 +32,15 @@ pub trait Count<T>: Send + Sync {
 pub trait Record: Send + Sync {
     /// Records `value`, `times` times over.
     fn record_many(&self, value: f64, times: u64);
+
+    /// Records `value`, which was measured inside the span of `span`: a pipeline may keep it as an
+    /// exemplar.
+    ///
+    /// Default: the span is not looked at.
+    fn record_in(&self, value: f64, span: &SpanContext) {
+        let _ = span;
+        self.record_many(value, 1);
+    }
 }
 
 macro_rules! handle {
@@ -82,6 +92,11 @@ handle! {
         /// Records one sample.
         pub fn record(&self, value: f64) {
             self.0.record_many(value, 1);
+        }
+
+        /// Records one sample that was measured inside a span, which may become an exemplar.
+        pub fn record_in(&self, value: f64, span: &SpanContext) {
+            self.0.record_in(value, span);
         }
 
         /// Records the same sample `times` times.

@@ -93,6 +93,8 @@ pub struct RouteKey<'a> {
 #[derive(Debug)]
 pub struct Route {
     key: RouteKey<'static>,
+    /// How many routes had been made before it.
+    index: usize,
     name: String,
     active: [KeyValue; 2],
 }
@@ -166,6 +168,11 @@ impl Route {
     /// The declared domain.
     pub fn domain(&self) -> Option<&'static str> {
         self.key.domain
+    }
+
+    /// Its number: routes are counted from zero, without gaps.
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     /// A number for the pair of method and scheme, below [`MAX_ACTIVE`].
@@ -254,6 +261,7 @@ impl Routes {
             return route;
         }
         let route: &'static Route = Box::leak(Box::new(Route {
+            index: self.0.len(),
             name: name(&key),
             active: [
                 KeyValue::new(attribute::HTTP_REQUEST_METHOD, key.method.name),

@@ -3,9 +3,7 @@
 mod active;
 mod attributes;
 mod call;
-mod instruments;
 mod meter;
-mod series;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,15 +11,17 @@ use std::time::SystemTime;
 
 use campanile_propagation::{Carried, Formats, Parent, TraceStateText};
 use campanile_semconv::{SCHEMA_URL, attribute};
+use opentelemetry::metrics::ObservableUpDownCounter;
 use opentelemetry::trace::{
     Link, Span, SpanContext, SpanKind, Status, TraceContextExt, TraceFlags, TraceState, Tracer,
 };
 use opentelemetry::{Context, InstrumentationScope, KeyValue, SpanId, TraceId, global};
 
-use self::active::Active;
-use self::instruments::Instruments;
+pub(crate) use self::active::Active;
+pub use self::meter::StockMeter;
 use crate::{
-    CallEnd, CallHead, Caller, End, Head, Meter, Moment, Recorder, Started, StartedCall, Tracing,
+    CallEnd, CallHead, Caller, End, Head, Meter, Moment, Recorder, ServerMetrics, Started,
+    StartedCall, Tracing,
 };
 
 /// A [`Recorder`] over a tracer and a meter of the OpenTelemetry API.
@@ -35,7 +35,9 @@ use crate::{
 /// ```
 pub struct Stock<T> {
     tracer: T,
-    instruments: Instruments,
+    metrics: ServerMetrics,
+    /// Keeps the SDK asking for the active requests.
+    _active: Option<ObservableUpDownCounter<i64>>,
     calls: call::Instruments,
     formats: Formats,
 }
@@ -65,10 +67,37 @@ impl<T> Stock<T> {
         Self::over(tracer, meter, Active::new())
     }
 
+    /// Uses `tracer`, and a meter that is not of the OpenTelemetry API.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// use campanile_recorder::{Handle, Meter, Stock, StockMeter};
+    /// use opentelemetry::global;
+    ///
+    /// let meter: Arc<dyn Meter> = Arc::new(StockMeter::new(global::meter("chat-api")));
+    /// let recorder = Handle::new(Stock::with_meter(global::tracer("chat-api"), meter));
+    /// # let _ = recorder;
+    /// ```
+    pub fn with_meter(tracer: T, meter: Arc<dyn Meter>) -> Self {
+        Self::with_metrics(tracer, ServerMetrics::new(meter), None)
+    }
+
     fn over(tracer: T, meter: opentelemetry::metrics::Meter, active: Arc<Active>) -> Self {
+        let told = Active::tell(&active, &meter);
+        let meter = Arc::new(StockMeter::new(meter));
+        Self::with_metrics(tracer, ServerMetrics::telling(meter, active), Some(told))
+    }
+
+    fn with_metrics(
+        tracer: T,
+        metrics: ServerMetrics,
+        active: Option<ObservableUpDownCounter<i64>>,
+    ) -> Self {
         Self {
             tracer,
-            instruments: Instruments::new(meter, active),
+            metrics,
+            _active: active,
             calls: call::Instruments::new(),
             formats: Formats::default(),
         }
@@ -95,9 +124,9 @@ where
         let at = SystemTime::now();
         let (has_metrics, tracing, route) = (head.metrics, head.tracing, head.route);
         if has_metrics {
-            self.instruments.begin(route);
+            self.metrics.begin(route);
         }
-        self.instruments.drop_baggage(head.baggage_drops);
+        self.metrics.drop_baggage(head.baggage_drops);
         let parent = parent_context(&mut head);
         let context = match tracing {
             Tracing::PassOn => parent,
@@ -114,13 +143,14 @@ where
     }
 
     fn end(&self, started: &Started, end: End) {
+        let span = started.context.span();
         if started.has_metrics {
-            self.instruments.end(&end);
+            let inside = started.has_span.then(|| span.span_context());
+            self.metrics.end(&end, inside);
         }
         if !started.has_span {
             return;
         }
-        let span = started.context.span();
         let at = started.at + end.elapsed;
         if span.is_recording() {
             if !std::ptr::eq(end.route, started.route) {
@@ -144,14 +174,14 @@ where
 
     fn start_call(&self, head: CallHead<'_>) -> StartedCall {
         let started = call::open(&self.tracer, &head);
-        self.calls.begin(self.instruments.meter(), &started);
+        self.calls.begin(self.metrics.meter(), &started);
         started
     }
 
     fn end_call(&self, started: &StartedCall, end: CallEnd) {
         {
             let _current = started.context.clone().attach();
-            self.calls.end(self.instruments.meter(), started, &end);
+            self.calls.end(self.metrics.meter(), started, &end);
         }
         call::close(started, &end);
     }
@@ -179,7 +209,7 @@ where
     }
 
     fn meter(&self) -> &dyn Meter {
-        self.instruments.meter()
+        self.metrics.meter()
     }
 
     fn formats(&self) -> Formats {

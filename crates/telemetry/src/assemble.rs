@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use campanile_logs::audit::{self, Audit, Way};
 use campanile_logs::{Lines, LogFilter, Sink};
+use campanile_recorder::{Meter as OurMeter, Stock, StockMeter};
 use campanile_redaction::Redactor;
 use campanile_semconv::SCHEMA_URL;
 use opentelemetry::InstrumentationScope;
@@ -15,20 +16,23 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{
     Aggregation, Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream,
 };
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::{Dispatch, Metadata};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::builder::Builder;
-use crate::config::{Config, FOR_EVER};
+use crate::config::{Config, FOR_EVER, Recording};
+use crate::lean::metrics::{DEFAULT_CAP, Registry, WithoutHistograms};
 use crate::pipeline::{Notices, Pace, Pipeline, Route};
 use crate::sampling::Sampler;
 use crate::{Signal, own_metrics, sdk};
 
-/// The three providers of the SDK.
+/// The three providers of the SDK, and our own series.
 pub(crate) struct Providers {
+    /// None on the stock path, and when metrics are not exported.
+    pub(crate) own_series: Option<Arc<Registry>>,
     pub(crate) tracers: SdkTracerProvider,
     pub(crate) meters: SdkMeterProvider,
     pub(crate) loggers: SdkLoggerProvider,
@@ -109,10 +113,17 @@ pub(crate) fn providers(
     let sampler = Sampler::new(config.sampling.clone());
 
     let mut meters = SdkMeterProvider::builder().with_resource(resource.clone());
+    let mut own_series = None;
     if let Some(lane) = lane(Signal::Metrics) {
+        if config.recording == Recording::Lean {
+            let cap = config.cardinality.unwrap_or(DEFAULT_CAP);
+            let registry = Registry::new(config.temporality, cap, config.exemplars);
+            own_series = Some(Arc::new(registry));
+        }
         let exporter = sdk::Metrics {
             lane,
             temporality: config.temporality,
+            own: own_series.clone(),
         };
         let reader = PeriodicReader::builder(exporter).with_interval(config.metric_interval);
         meters = meters.with_reader(reader.build());
@@ -160,10 +171,34 @@ pub(crate) fn providers(
         loggers = loggers.with_log_processor(sdk::Logs(lane));
     }
     Providers {
+        own_series,
         tracers: tracers.build(),
         meters,
         loggers: loggers.build(),
     }
+}
+
+/// The recorder of the layers: over our own series, or over the SDK for everything.
+pub(crate) fn recorder(config: &Config, providers: &Providers) -> Stock<SdkTracer> {
+    let scope = Stock::<SdkTracer>::scope();
+    let tracer = providers.tracers.tracer_with_scope(scope.clone());
+    let sdk = || providers.meters.meter_with_scope(scope);
+    let stock = match providers.own_series.clone() {
+        None => Stock::new(tracer, sdk()),
+        Some(registry) => {
+            let meter: Arc<dyn OurMeter> = if config.exponential_histograms {
+                let histograms = StockMeter::new(sdk());
+                Arc::new(WithoutHistograms {
+                    registry,
+                    histograms,
+                })
+            } else {
+                registry
+            };
+            Stock::with_meter(tracer, meter)
+        }
+    };
+    stock.with_formats(config.formats)
 }
 
 /// Exponential histograms, another cap of attribute sets, or both.

@@ -27,6 +27,7 @@ use self::signal::{SignalConfig, signal_config};
 pub(crate) use self::variables::FOR_EVER;
 use self::variables::Variables;
 use crate::builder::Builder;
+use crate::lean::metrics::Filter;
 use crate::pipeline::Bounds;
 use crate::sampling::{Base, Sampling};
 use crate::{ConfigError, Signal};
@@ -46,6 +47,10 @@ pub(crate) struct Config {
     pub(crate) metric_interval: Duration,
     pub(crate) temporality: Temporality,
     pub(crate) exponential_histograms: bool,
+    /// Which measurements of our own series may become exemplars.
+    pub(crate) exemplars: Filter,
+    /// Who records what our layers report.
+    pub(crate) recording: Recording,
     /// Attribute sets of an instrument; the SDK's 2000 when none.
     pub(crate) cardinality: Option<usize>,
     pub(crate) formats: Formats,
@@ -59,11 +64,20 @@ pub(crate) struct Config {
     pub(crate) notes: Vec<String>,
 }
 
+/// Who records what our layers report (`CAMPANILE_PIPELINE`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Recording {
+    /// Our own pipeline.
+    #[default]
+    Lean,
+    /// The SDK, for everything.
+    Stock,
+}
+
 /// Variables that concern an application and that nothing here obeys.
 pub(crate) const UNSUPPORTED: &[&str] = &[
     "OTEL_CONFIG_FILE",
     "OTEL_EXPERIMENTAL_CONFIG_FILE",
-    "OTEL_METRICS_EXEMPLAR_FILTER",
     "OTEL_EXPORTER_PROMETHEUS_HOST",
     "OTEL_EXPORTER_PROMETHEUS_PORT",
     "OTEL_EXPORTER_ZIPKIN_ENDPOINT",
@@ -106,10 +120,20 @@ impl Config {
                 )
                 .unwrap_or(false),
             audit_bounds: Bounds {
-                items: variables.number("CAMPANILE_AUDIT_QUEUE").unwrap_or(AUDIT_QUEUE).max(1),
+                items: variables
+                    .number("CAMPANILE_AUDIT_QUEUE")
+                    .unwrap_or(AUDIT_QUEUE)
+                    .max(1),
                 bytes: AUDIT_BYTES,
                 batch: 512,
             },
+            exemplars: exemplars(&variables),
+            recording: variables
+                .word(
+                    "CAMPANILE_PIPELINE",
+                    &[("lean", Recording::Lean), ("stock", Recording::Stock)],
+                )
+                .unwrap_or_default(),
             cardinality: variables
                 .number("CAMPANILE_TELEMETRY_CARDINALITY")
                 .filter(|cap| *cap > 0),
@@ -217,6 +241,16 @@ fn temporality(variables: &Variables<'_>) -> Temporality {
     ];
     let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
     variables.word(name, &words).unwrap_or_default()
+}
+
+fn exemplars(variables: &Variables<'_>) -> Filter {
+    let words = [
+        ("trace_based", Filter::TraceBased),
+        ("always_on", Filter::AlwaysOn),
+        ("always_off", Filter::AlwaysOff),
+    ];
+    let filter = variables.word("OTEL_METRICS_EXEMPLAR_FILTER", &words);
+    filter.unwrap_or_default()
 }
 
 fn formats(variables: &Variables<'_>) -> Formats {

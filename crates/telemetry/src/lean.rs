@@ -7,6 +7,7 @@
 //!
 //! What is sampled, redacted, cut and counted is the same as on the stock path, over the SDK.
 
+pub(crate) mod metrics;
 #[expect(dead_code, reason = "its users follow")]
 pub(crate) mod proto;
 #[expect(dead_code, reason = "its users follow")]

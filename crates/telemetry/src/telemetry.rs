@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use campanile_logs::{FilterError, LogFilter, Sink};
 use campanile_logs::audit::Audit;
+use campanile_logs::{FilterError, LogFilter, Sink};
 use campanile_propagation::{Formats, W3cPropagator};
-use campanile_recorder::{Handle, Source, Stock};
+use campanile_recorder::{Handle, Source};
 use campanile_redaction::Redactor;
 use campanile_semconv::event;
 use opentelemetry::global;
@@ -66,10 +66,14 @@ impl Telemetry {
     }
 
     /// Exports to `endpoint` over OTLP/gRPC, and touches no global: many of them can live in one
-    /// test process. The environment is not read; JSON lines are discarded.
+    /// test process. JSON lines are discarded. Of the environment only `CAMPANILE_PIPELINE` is
+    /// read, so that a suite can be run over either pipeline.
     pub fn for_test(endpoint: impl AsRef<str>) -> Self {
         Builder::new("test")
-            .environment(|_| None)
+            .environment(|name| match name {
+                "CAMPANILE_PIPELINE" => std::env::var(name).ok(),
+                _ => None,
+            })
             .default_endpoint(endpoint.as_ref())
             .setting("OTEL_BSP_SCHEDULE_DELAY", "20")
             .setting("OTEL_BLRP_SCHEDULE_DELAY", "20")
@@ -100,10 +104,7 @@ impl Telemetry {
         let subscriber =
             assemble::subscriber(&config, builder, &filter, &providers, pipeline.as_deref());
         let audit = assemble::audit_ways(&config, builder, &providers, pipeline.as_deref());
-        let scope = Stock::<SdkTracer>::scope();
-        let tracer = providers.tracers.tracer_with_scope(scope.clone());
-        let stock = Stock::new(tracer, providers.meters.meter_with_scope(scope));
-        let recorder = Handle::new(stock.with_formats(config.formats));
+        let recorder = Handle::new(assemble::recorder(&config, &providers));
         announce(&notices, &config, off.as_deref());
         Self(Arc::new(Inner {
             providers,

@@ -14,7 +14,7 @@ use crate::route::MAX_ACTIVE;
 
 /// The requests under way, for each pair of method and scheme.
 #[derive(Debug)]
-pub(super) struct Active {
+pub(crate) struct Active {
     slots: [Slot; MAX_ACTIVE],
 }
 
@@ -37,15 +37,10 @@ impl Active {
         Arc::clone(&GLOBAL)
     }
 
-    pub(super) fn begin(&self, route: &'static Route) {
+    pub(crate) fn add(&self, route: &'static Route, change: i64) {
         let slot = &self.slots[route.active_slot()];
         slot.route.get_or_init(|| route);
-        slot.count.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn end(&self, route: &'static Route) {
-        let slot = &self.slots[route.active_slot()];
-        slot.count.fetch_sub(1, Ordering::Relaxed);
+        slot.count.fetch_add(change, Ordering::Relaxed);
     }
 
     /// Has `meter` tell the counts for as long as somebody counts.

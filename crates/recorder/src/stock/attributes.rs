@@ -107,23 +107,6 @@ pub(super) fn learnt(then: &'static Route, now: &'static Route) -> impl Iterator
     template.into_iter().chain(domain)
 }
 
-/// The series of `http.server.request.duration`, and of the body sizes.
-pub(super) fn duration(end: &End) -> Vec<KeyValue> {
-    let route = end.route;
-    let version = route
-        .version()
-        .map(|value| KeyValue::new(key::NETWORK_PROTOCOL_VERSION, value));
-    let optional = [
-        version,
-        status(end),
-        error(end),
-        template(route),
-        domain(route),
-    ];
-    let active = route.active().iter().cloned();
-    active.chain(optional.into_iter().flatten()).collect()
-}
-
 fn status(end: &End) -> Option<KeyValue> {
     end.status
         .map(|code| KeyValue::new(key::HTTP_RESPONSE_STATUS_CODE, i64::from(code)))

@@ -4,13 +4,11 @@ use std::sync::OnceLock;
 
 use campanile_propagation::Carried;
 use campanile_semconv::{attribute as key, metric};
-use opentelemetry::metrics::{Histogram, UpDownCounter};
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, KeyValue};
 
-use super::meter::StockMeter;
-use super::series::AllSeries;
-use crate::{CallEnd, CallHead, StartedCall};
+use crate::series::AllSeries;
+use crate::{CallEnd, CallHead, Histogram, Meter, StartedCall, UpDownCounter};
 
 /// Opens the client span, and gives the context in which it is current.
 pub(super) fn open<T>(tracer: &T, head: &CallHead<'_>) -> StartedCall
@@ -101,72 +99,85 @@ type Key = (
     Option<&'static str>,
 );
 
-/// The instruments of outgoing requests, opened by the first that needs them.
+/// The instruments of outgoing requests: series are opened by the first that needs them.
 pub(super) struct Instruments {
-    series: AllSeries<Key>,
-    duration: OnceLock<Histogram<f64>>,
-    active: OnceLock<UpDownCounter<i64>>,
-    request_size: OnceLock<Histogram<f64>>,
-    response_size: OnceLock<Histogram<f64>>,
+    ended: AllSeries<Key, Series>,
+    active: AllSeries<(&'static str, usize), UpDownCounter>,
+}
+
+/// The series of one set of attributes.
+struct Series {
+    attributes: Vec<KeyValue>,
+    duration: Histogram,
+    request_size: OnceLock<Histogram>,
+    response_size: OnceLock<Histogram>,
 }
 
 impl Instruments {
     pub(super) fn new() -> Self {
         Self {
-            series: AllSeries::new(&metric::HTTP_CLIENT_REQUEST_DURATION),
-            duration: OnceLock::new(),
-            active: OnceLock::new(),
-            request_size: OnceLock::new(),
-            response_size: OnceLock::new(),
+            ended: AllSeries::new(&metric::HTTP_CLIENT_REQUEST_DURATION),
+            active: AllSeries::new(&metric::HTTP_CLIENT_ACTIVE_REQUESTS),
         }
     }
 
-    pub(super) fn begin(&self, meter: &StockMeter, started: &StartedCall) {
+    pub(super) fn begin(&self, meter: &dyn Meter, started: &StartedCall) {
         self.count_active(meter, started, 1);
     }
 
-    pub(super) fn end(&self, meter: &StockMeter, started: &StartedCall, end: &CallEnd) {
+    pub(super) fn end(&self, meter: &dyn Meter, started: &StartedCall, end: &CallEnd) {
         self.count_active(meter, started, -1);
         let answer = end.answer();
         let key = (
             started.method.as_str(),
-            std::ptr::from_ref(started.target).addr(),
+            address(started),
             answer.map(|answer| answer.status),
             answer.and_then(|answer| answer.version),
             end.error_type(),
         );
-        let attributes = self.series.find(meter, key, || {
+        let list = || {
             let optional = [status(end), version(end), error(end)];
-            identity(started)
-                .chain(optional.into_iter().flatten())
-                .collect()
+            let optional = optional.into_iter().flatten();
+            identity(started).chain(optional).collect()
+        };
+        let series = self.ended.find(meter, key, list, |attributes| Series {
+            duration: meter.histogram(&metric::HTTP_CLIENT_REQUEST_DURATION, &attributes),
+            attributes,
+            request_size: OnceLock::new(),
+            response_size: OnceLock::new(),
         });
-        let open = || meter.new_histogram(&metric::HTTP_CLIENT_REQUEST_DURATION);
-        let duration = self.duration.get_or_init(open);
-        duration.record(end.elapsed.as_secs_f64(), &attributes);
+        let span = started.context.span();
+        let seconds = end.elapsed.as_secs_f64();
+        series.duration.record_in(seconds, span.span_context());
         let (request, response) = (
             &metric::HTTP_CLIENT_REQUEST_BODY_SIZE,
             &metric::HTTP_CLIENT_RESPONSE_BODY_SIZE,
         );
         for (size, opened, metric) in [
-            (end.sizes.request, &self.request_size, request),
-            (end.sizes.response, &self.response_size, response),
+            (end.sizes.request, &series.request_size, request),
+            (end.sizes.response, &series.response_size, response),
         ] {
             if let Some(bytes) = size {
-                let histogram = opened.get_or_init(|| meter.new_histogram(metric));
+                let open = || meter.histogram(metric, &series.attributes);
                 #[expect(clippy::cast_precision_loss, reason = "bytes of a body, for a bucket")]
-                histogram.record(bytes as f64, &attributes);
+                opened.get_or_init(open).record(bytes as f64);
             }
         }
     }
 
-    fn count_active(&self, meter: &StockMeter, started: &StartedCall, change: i64) {
+    fn count_active(&self, meter: &dyn Meter, started: &StartedCall, change: i64) {
         if started.counts_active {
-            let open = || meter.new_up_down_counter(&metric::HTTP_CLIENT_ACTIVE_REQUESTS);
-            let attributes: Vec<_> = identity(started).collect();
-            self.active.get_or_init(open).add(change, &attributes);
+            let metric = &metric::HTTP_CLIENT_ACTIVE_REQUESTS;
+            let key = (started.method.as_str(), address(started));
+            let list = || identity(started).collect();
+            let open = |attributes: Vec<_>| meter.up_down_counter(metric, &attributes);
+            self.active.find(meter, key, list, open).add(change);
         }
     }
+}
+
+fn address(started: &StartedCall) -> usize {
+    std::ptr::from_ref(started.target).addr()
 }
 
 /// What is the same at the beginning and at the end.

@@ -1,6 +1,7 @@
 //! Instruments over the plain API: one for each metric, whatever the number of series.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use campanile_semconv::metric::Metric;
@@ -8,7 +9,10 @@ use opentelemetry::{KeyValue, metrics as api};
 
 use crate::{Count, Counter, Gauge, Histogram, Meter, Record, UpDownCounter};
 
-pub(super) struct StockMeter {
+/// A [`Meter`] over a meter of the OpenTelemetry API.
+///
+/// Its instruments look up their attributes at each call, as the API has no others.
+pub struct StockMeter {
     meter: api::Meter,
     opened: Mutex<HashMap<&'static str, Instrument>>,
 }
@@ -22,14 +26,15 @@ enum Instrument {
 }
 
 impl StockMeter {
-    pub(super) fn new(meter: api::Meter) -> Self {
+    /// Opens instruments of `meter`.
+    pub fn new(meter: api::Meter) -> Self {
         Self {
             meter,
             opened: Mutex::default(),
         }
     }
 
-    pub(super) fn new_histogram(&self, metric: &'static Metric) -> api::Histogram<f64> {
+    fn new_histogram(&self, metric: &'static Metric) -> api::Histogram<f64> {
         self.meter
             .f64_histogram(metric.name)
             .with_unit(metric.unit)
@@ -38,7 +43,7 @@ impl StockMeter {
             .build()
     }
 
-    pub(super) fn new_up_down_counter(&self, metric: &'static Metric) -> api::UpDownCounter<i64> {
+    fn new_up_down_counter(&self, metric: &'static Metric) -> api::UpDownCounter<i64> {
         self.meter
             .i64_up_down_counter(metric.name)
             .with_unit(metric.unit)
@@ -75,6 +80,12 @@ impl Meter for StockMeter {
         let build = || self.meter.f64_gauge(metric.name).with_unit(metric.unit);
         let make = || Instrument::Gauge(build().with_description(metric.brief).build());
         Gauge::new(Arc::new(self.open(metric, make).bind(attributes)))
+    }
+}
+
+impl fmt::Debug for StockMeter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StockMeter")
     }
 }
 

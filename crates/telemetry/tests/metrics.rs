@@ -1,0 +1,258 @@
+//! Metrics of our own layers, to a real OTLP server: beside the SDK's, with exemplars, exact over
+//! flushes and the shutdown, and the same over either pipeline.
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use campanile_otlp_receiver::Receiver;
+use campanile_otlp_receiver::model::{Metric, Number, Point, PointValue};
+use campanile_recorder::{
+    Caller, Exchange, Handle, Head, Method, Outcome, Route, RouteKey, Source, Tracing,
+};
+use campanile_semconv::metric as m;
+use campanile_telemetry::Telemetry;
+use harness::Over;
+
+const DEADLINE: Duration = Duration::from_secs(10);
+
+const WAYS: [&str; 2] = ["lean", "stock"];
+
+fn telemetry(receiver: &Receiver, more: &[(&str, &str)]) -> Telemetry {
+    harness::telemetry(Over::Grpc, receiver.grpc_endpoint(), more)
+}
+
+fn exchange(recorder: &Handle, template: &'static str) -> Exchange {
+    let key = RouteKey {
+        method: Method::new("GET"),
+        version: Some("1.1"),
+        scheme: "http",
+        template: Some(Cow::Borrowed(template)),
+        domain: None,
+    };
+    let head = Head {
+        caller: Caller::Unknown,
+        carried: Default::default(),
+        baggage_drops: 0,
+        tracing: Tracing::Span,
+        metrics: true,
+        route: Route::find(&key),
+        method_original: None,
+        path: "/",
+        query: None,
+        server_address: None,
+        server_port: None,
+        user_agent: None,
+        client: None,
+        peer: None,
+        request_id: None,
+        attributes: Vec::new(),
+    };
+    Exchange::begin(recorder, head)
+}
+
+fn exchanges(recorder: &Handle, times: usize) {
+    for n in 0..times {
+        let mut exchange = exchange(recorder, "/rooms/{id}");
+        exchange.head(if n % 4 == 3 { 503 } else { 200 });
+        exchange.sizes_mut().response = Some(100);
+        exchange.end(Outcome::Completed);
+    }
+    drop(exchange(recorder, "/rooms/{id}"));
+}
+
+/// Every point that ever arrived of a metric.
+fn points(receiver: &Receiver, of: &m::Metric) -> Vec<Arc<Point>> {
+    let metrics = receiver.metrics();
+    let found = metrics.iter().filter(|metric| metric.name() == of.name);
+    let series = found.flat_map(|metric: &Metric| metric.series.clone());
+    series.flat_map(|series| series.points.clone()).collect()
+}
+
+fn count(points: &[Arc<Point>]) -> u64 {
+    points.iter().filter_map(|point| point.value.count()).sum()
+}
+
+#[tokio::test]
+async fn every_series_is_the_same_over_either_pipeline() {
+    let mut told = Vec::new();
+    for way in WAYS {
+        let receiver = Receiver::start().await.unwrap();
+        let telemetry = telemetry(&receiver, &[("CAMPANILE_PIPELINE", way)]);
+        exchanges(&telemetry.recorder(), 8);
+        let report = telemetry.shutdown(DEADLINE).await;
+        assert!(report.is_complete(), "{report}");
+        let mut series = BTreeSet::new();
+        for metric in receiver.metrics() {
+            if !metric.name().starts_with("http.") {
+                continue;
+            }
+            assert_eq!(metric.scope().name, "campanile");
+            for one in &metric.series {
+                let last = one.last().unwrap();
+                let value = match &last.value {
+                    PointValue::Number(number) => format!("{number:?}"),
+                    value => format!("{:?} in {:?}", value.count(), metric.kind()),
+                };
+                let (name, unit, attributes) = (metric.name(), metric.unit(), &one.attributes);
+                series.insert(format!("{name} {unit} {attributes:?} {value}"));
+            }
+        }
+        told.push(series);
+    }
+    // 200, 503 and the one that was dropped, twice for sizes, and the active requests.
+    assert_eq!(told[0].len(), 6, "{:#?}", told[0]);
+    assert_eq!(told[0], told[1]);
+}
+
+#[tokio::test]
+async fn an_exemplar_leads_to_its_span() {
+    let receiver = Receiver::start().await.unwrap();
+    let telemetry = telemetry(&receiver, &[]);
+    let recorder = telemetry.recorder();
+    for round in 1..=2 {
+        exchanges(&recorder, 20);
+        let report = telemetry.flush(DEADLINE).await;
+        assert!(report.is_complete(), "{report}");
+        let spans = receiver.spans();
+        let points = points(&receiver, &m::HTTP_SERVER_REQUEST_DURATION);
+        let exemplars: Vec<_> = points.iter().flat_map(|point| &point.exemplars).collect();
+        // At least one for each series: 200, 503, and the one that was dropped.
+        assert!(exemplars.len() >= 3 * round, "{exemplars:?}");
+        assert!(
+            exemplars.len() < 12 * round,
+            "one for each bucket: {exemplars:?}"
+        );
+        for exemplar in exemplars {
+            let span = spans
+                .iter()
+                .find(|span| Some(span.span_id) == exemplar.span_id)
+                .expect("the span of the exemplar");
+            assert_eq!(Some(span.trace_id), exemplar.trace_id);
+            assert_eq!(span.name, "GET /rooms/{id}");
+            let Some(Number::Double(seconds)) = exemplar.value else {
+                panic!("{exemplar:?}");
+            };
+            let nanos = span.end_unix_nano - span.start_unix_nano;
+            assert_eq!(
+                Duration::from_secs_f64(seconds),
+                Duration::from_nanos(nanos)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_exemplar_filter_is_obeyed() {
+    for (filter, sampler, is_kept) in [
+        ("trace_based", "always_on", true),
+        ("trace_based", "always_off", false),
+        ("always_on", "always_off", true),
+        ("always_off", "always_on", false),
+    ] {
+        let receiver = Receiver::start().await.unwrap();
+        let settings = [
+            ("OTEL_METRICS_EXEMPLAR_FILTER", filter),
+            ("OTEL_TRACES_SAMPLER", sampler),
+            ("CAMPANILE_PIPELINE", "lean"),
+        ];
+        let telemetry = telemetry(&receiver, &settings);
+        exchanges(&telemetry.recorder(), 3);
+        let report = telemetry.shutdown(DEADLINE).await;
+        assert!(report.is_complete(), "{report}");
+        let points = points(&receiver, &m::HTTP_SERVER_REQUEST_DURATION);
+        assert_eq!(count(&points), 4);
+        let has_any = points.iter().any(|point| !point.exemplars.is_empty());
+        assert_eq!(has_any, is_kept, "{filter}, {sampler}");
+    }
+}
+
+#[tokio::test]
+async fn deltas_add_up_whatever_flushes_meet() {
+    for way in WAYS {
+        let keeping = Receiver::builder().max_points_per_series(1 << 16);
+        let receiver = keeping.start().await.unwrap();
+        let settings = [
+            ("CAMPANILE_PIPELINE", way),
+            ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+            ("OTEL_METRIC_EXPORT_INTERVAL", "5"),
+            ("OTEL_TRACES_SAMPLER", "always_off"),
+        ];
+        let telemetry = telemetry(&receiver, &settings);
+        let recorder = telemetry.recorder();
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let recorder = recorder.clone();
+                std::thread::spawn(move || (0..40).for_each(|_| exchanges(&recorder, 9)))
+            })
+            .collect();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            let (one, other) = tokio::join!(telemetry.flush(DEADLINE), telemetry.flush(DEADLINE));
+            assert!(one.is_complete() && other.is_complete(), "{one} {other}");
+        }
+        // The last collection is the shutdown's.
+        exchanges(&recorder, 9);
+        let report = telemetry.shutdown(DEADLINE).await;
+        assert!(report.is_complete(), "{report}");
+        let durations = points(&receiver, &m::HTTP_SERVER_REQUEST_DURATION);
+        assert_eq!(count(&durations), (3 * 40 + 1) * 10, "{way}");
+        let sizes = points(&receiver, &m::HTTP_SERVER_RESPONSE_BODY_SIZE);
+        assert_eq!(count(&sizes), (3 * 40 + 1) * 9, "{way}");
+        let active = points(&receiver, &m::HTTP_SERVER_ACTIVE_REQUESTS);
+        let last = active.iter().max_by_key(|point| point.seq).unwrap();
+        assert_eq!(
+            last.value.as_f64(),
+            Some(0.0),
+            "{way}: the level, not its change"
+        );
+    }
+}
+
+#[tokio::test]
+async fn exponential_histograms_are_the_sdks() {
+    for way in WAYS {
+        let receiver = Receiver::start().await.unwrap();
+        let aggregation = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+        let settings = [
+            ("CAMPANILE_PIPELINE", way),
+            (aggregation, "base2_exponential_bucket_histogram"),
+        ];
+        let telemetry = telemetry(&receiver, &settings);
+        exchanges(&telemetry.recorder(), 8);
+        let report = telemetry.shutdown(DEADLINE).await;
+        assert!(report.is_complete(), "{report}");
+        let points = points(&receiver, &m::HTTP_SERVER_REQUEST_DURATION);
+        assert_eq!(count(&points), 9);
+        let is_exponential =
+            |point: &Arc<Point>| matches!(point.value, PointValue::ExponentialHistogram(_));
+        assert!(points.iter().all(is_exponential), "{way}");
+        let active = self::points(&receiver, &m::HTTP_SERVER_ACTIVE_REQUESTS);
+        assert_eq!(active.len(), 1, "{way}");
+    }
+}
+
+#[tokio::test]
+async fn the_cap_is_obeyed_and_what_is_past_it_is_told() {
+    let receiver = Receiver::start().await.unwrap();
+    let settings = [
+        ("CAMPANILE_TELEMETRY_CARDINALITY", "2"),
+        ("CAMPANILE_PIPELINE", "lean"),
+    ];
+    let telemetry = telemetry(&receiver, &settings);
+    let recorder = telemetry.recorder();
+    for template in ["/a", "/b", "/c", "/d", "/d"] {
+        let mut exchange = exchange(&recorder, template);
+        exchange.head(200);
+        exchange.end(Outcome::Completed);
+    }
+    let report = telemetry.shutdown(DEADLINE).await;
+    assert!(report.is_complete(), "{report}");
+    let durations = points(&receiver, &m::HTTP_SERVER_REQUEST_DURATION);
+    assert_eq!((durations.len(), count(&durations)), (3, 5));
+    let overflows = points(&receiver, &m::CAMPANILE_CARDINALITY_OVERFLOWS);
+    assert_eq!(overflows[0].value.as_f64(), Some(3.0));
+}
