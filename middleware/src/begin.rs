@@ -1,10 +1,9 @@
 //! From the head of a request to an exchange under way.
 
-use std::borrow::Cow;
 use std::mem::swap;
-use std::sync::Arc;
+use std::time::Instant;
 
-use campanile_propagation::{Baggage, Extracted, Formats, Trust};
+use campanile_propagation::{Baggage, Extracted, Trust};
 use campanile_recorder::{
     Caller, Exchange, Head, LogAttributes, Outcome, RequestId, Route, Seed, Tracing,
 };
@@ -14,11 +13,13 @@ use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 
 use crate::body_size::RequestBytes;
-use crate::observe::Watched;
+use crate::kept::Kept;
+use crate::observe::{Options, Watched};
 use crate::proxies::Origin;
 use crate::request_id::X_REQUEST_ID;
+use crate::server::Shared;
 use crate::settings::{Observe, Settings};
-use crate::{ServerLayer, grpc, head};
+use crate::{grpc, head};
 
 /// What the rules of the application said about a request.
 #[derive(Default)]
@@ -30,105 +31,75 @@ struct Verdict {
 }
 
 /// The head of a request, without its body's type.
-#[derive(Clone, Copy)]
 struct View<'a> {
     method: &'a Method,
     uri: &'a Uri,
     version: Version,
     headers: &'a HeaderMap,
+    lines: head::Lines<'a>,
     extensions: &'a Extensions,
 }
 
-impl ServerLayer {
+impl Shared {
     /// Reads the head and begins the exchange, unless the request is none of our business.
-    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Option<Box<Watched>> {
+    #[inline]
+    pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Kept {
+        let clock = Instant::now();
         let settings = &self.settings;
         let verdict = settings.judge(request);
         if verdict.observe == Observe::Nothing {
-            return None;
+            return Kept::default();
         }
         let view = View {
             method: request.method(),
             uri: request.uri(),
             version: request.version(),
             headers: request.headers(),
+            lines: head::Lines::read(request.headers()),
             extensions: request.extensions(),
         };
-        let request_id = settings.request_id.then(|| id(view.headers));
-        let mut watched = self.open(view, verdict, request_id.clone());
-        let is_upgrade = head::asks_for_upgrade(view.method, view.headers);
-        if let Some(id) = request_id {
-            watched.exchange.add_to_context(id.clone());
-            request
-                .headers_mut()
-                .insert(X_REQUEST_ID, id.as_header().clone());
-            request.extensions_mut().insert(id);
+        let is_upgrade = view.lines.asks_for_upgrade(view.method);
+        let mut kept = self.open(&view, verdict, clock);
+        if let Some(watched) = kept.get_mut()
+            && (is_upgrade || watched.options.is_some())
+        {
+            watched.tell_inside(is_upgrade, request);
         }
-        if let Some(bytes) = &watched.request_bytes {
-            request.extensions_mut().insert(bytes.clone());
-        }
-        if is_upgrade {
-            request.extensions_mut().insert(Seed {
-                context: watched.exchange.context().clone(),
-                recorder: self.recorder.clone(),
-                route: watched.exchange.route(),
-            });
-        }
-        Some(watched)
+        kept
     }
 
-    fn open(
-        &self,
-        view: View<'_>,
-        verdict: Verdict,
-        request_id: Option<RequestId>,
-    ) -> Box<Watched> {
-        let settings = &*self.settings;
+    fn open(&self, view: &View<'_>, verdict: Verdict, clock: Instant) -> Kept {
+        let settings = &self.settings;
+        let options = Options::of(settings, view.headers);
         let peer = head::peer(view.extensions);
         let origin = match &settings.proxies {
             Some(proxies) => proxies.origin(peer.map(|peer| peer.ip()), view.headers),
             None => Origin::default(),
         };
-        let (
-            caller,
-            Extracted {
-                carried,
-                baggage_drops,
-                ..
-            },
-        ) = settings.caller(view.headers, verdict.trust, self.recorder.formats());
-        let is_https = origin.is_https.unwrap_or(settings.https);
-        let mut key = head::key(view.method, view.version, view.uri, is_https);
-        let matched = crate::route::template(view.extensions).map(Cow::Borrowed);
-        key.template = matched.or(verdict.route.map(Cow::Owned));
-        key.domain = settings.domain;
-        if origin.is_https.is_some() {
+        let (caller, found) = self.caller(view, verdict.trust);
+        let mut key = head::key(view.method, view.version, view.uri, settings.https);
+        if let Some(is_https) = origin.is_https {
             key.scheme = if is_https { "https" } else { "http" };
         }
+        let matched = crate::route::template(view.extensions);
+        key.template = matched.or(verdict.route.as_deref());
+        key.domain = settings.domain;
         let route = Route::find(&key);
         let is_grpc = view.method == Method::POST && grpc::is_grpc(view.headers);
         let mut attributes = verdict.attributes;
-        attributes.extend(settings.request_headers.read(view.headers));
-        let members = settings.of_baggage(&carried.baggage);
-        attributes.extend(
-            members
-                .iter()
-                .map(|(key, value)| KeyValue::new(*key, value.clone())),
-        );
-        if settings.rpc && is_grpc {
-            attributes.extend(head::rpc(view.uri.path()));
-        }
+        let members = settings.attributes(view, &found.carried.baggage, is_grpc, &mut attributes);
         let query = view.uri.query().map(|query| settings.redact(query));
         let (server_address, server_port) = match &origin.host {
             Some(host) => head::host_and_port(host),
-            None => head::server(view.uri, view.headers),
+            None => view.lines.server(view.uri),
         };
         let mut exchange = Exchange::begin(
-            &self.recorder,
+            self.clone(),
             Head {
+                clock,
                 caller,
-                carried,
-                baggage_drops,
+                carried: found.carried,
+                baggage_drops: found.baggage_drops,
                 tracing: settings.tracing(verdict.observe),
                 metrics: settings.role.counts,
                 route,
@@ -137,26 +108,93 @@ impl ServerLayer {
                 query: query.as_deref(),
                 server_address,
                 server_port,
-                user_agent: head::user_agent(view.headers),
+                user_agent: view.lines.user_agent(),
                 client: origin.client.or(peer.map(|peer| peer.ip())),
                 peer,
-                request_id: request_id.as_ref().map(RequestId::as_str),
+                request_id: options.as_ref().and_then(|options| options.request_id()),
                 attributes,
             },
         );
-        exchange.set_access_log(settings.access_log);
         if let Some(members) = LogAttributes::new(members) {
             exchange.add_to_context(members);
         }
-        let request_bytes = settings.sizes.then(RequestBytes::default);
-        Box::new(Watched {
+        Kept::new(Watched {
             exchange,
-            settings: Arc::clone(&self.settings),
-            request_id,
-            request_bytes,
+            options,
             is_grpc,
             completed: Outcome::Completed,
         })
+    }
+
+    /// Where the root span hangs, and what travels with it.
+    fn caller(&self, view: &View<'_>, trust: Trust) -> (Caller, Extracted) {
+        if !self.settings.role.extracts {
+            let current = Context::current();
+            let is_useful = current.has_active_span();
+            let caller = if is_useful {
+                Caller::Context(current)
+            } else {
+                Caller::Unknown
+            };
+            return (caller, Extracted::default());
+        }
+        let mut found = match trust {
+            Trust::Ignore => Extracted::default(),
+            _ => view.lines.extract(self.formats, view.headers),
+        };
+        let caller = match (found.parent, trust) {
+            (Some(parent), Trust::Continue) => Caller::Parent(parent),
+            (Some(parent), _) => Caller::Link(parent),
+            (None, _) => Caller::Unknown,
+        };
+        if trust != Trust::Continue {
+            let keep = &self.settings.public_baggage;
+            let kept = found.carried.baggage.only(|key| keep.contains(&key));
+            found.carried = Default::default();
+            found.carried.baggage = kept;
+        }
+        (caller, found)
+    }
+}
+
+impl Watched {
+    /// Puts into the request what its handler looks for there.
+    #[cold]
+    fn tell_inside<B>(&mut self, is_upgrade: bool, request: &mut Request<B>) {
+        if let Some(options) = &self.options {
+            if let Some(id) = &options.request_id {
+                self.exchange.add_to_context(id.clone());
+                let header = id.as_header().clone();
+                request.headers_mut().insert(X_REQUEST_ID, header);
+                request.extensions_mut().insert(id.clone());
+            }
+            if let Some(bytes) = &options.request_bytes {
+                request.extensions_mut().insert(bytes.clone());
+            }
+        }
+        if is_upgrade {
+            request.extensions_mut().insert(Seed {
+                context: self.exchange.context().clone(),
+                recorder: self.exchange.owner().recorder.clone(),
+                route: self.exchange.route(),
+            });
+        }
+    }
+}
+
+impl Options {
+    /// What the settings ask for; nothing, and no allocation, if that is nothing.
+    fn of(settings: &Settings, headers: &HeaderMap) -> Option<Box<Self>> {
+        (settings.request_id || settings.sizes).then(|| {
+            Box::new(Self {
+                request_id: settings.request_id.then(|| id(headers)),
+                request_bytes: settings.sizes.then(RequestBytes::default),
+            })
+        })
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        self.request_id.as_ref().map(RequestId::as_str)
     }
 }
 
@@ -178,38 +216,6 @@ impl Settings {
         verdict
     }
 
-    /// Where the root span hangs, and what travels with it.
-    fn caller(&self, headers: &HeaderMap, trust: Trust, formats: Formats) -> (Caller, Extracted) {
-        if !self.role.extracts {
-            let current = Context::current();
-            let is_useful = current.has_active_span();
-            let caller = if is_useful {
-                Caller::Context(current)
-            } else {
-                Caller::Unknown
-            };
-            return (caller, Extracted::default());
-        }
-        let mut found = match trust {
-            Trust::Ignore => Extracted::default(),
-            _ => formats.extract(headers),
-        };
-        let caller = match (found.parent, trust) {
-            (Some(parent), Trust::Continue) => Caller::Parent(parent),
-            (Some(parent), _) => Caller::Link(parent),
-            (None, _) => Caller::Unknown,
-        };
-        if trust != Trust::Continue {
-            let kept = found
-                .carried
-                .baggage
-                .only(|key| self.public_baggage.contains(&key));
-            found.carried = Default::default();
-            found.carried.baggage = kept;
-        }
-        (caller, found)
-    }
-
     fn tracing(&self, observe: Observe) -> Tracing {
         match observe {
             _ if !self.role.traces => Tracing::PassOn,
@@ -218,12 +224,25 @@ impl Settings {
         }
     }
 
-    /// The allowed members, decoded.
-    fn of_baggage(&self, baggage: &Baggage) -> Vec<(&'static str, String)> {
+    /// Adds what the settings ask to have on the span, and returns the allowed baggage, decoded.
+    fn attributes(
+        &self,
+        view: &View<'_>,
+        baggage: &Baggage,
+        is_grpc: bool,
+        all: &mut Vec<KeyValue>,
+    ) -> Vec<(&'static str, String)> {
+        all.extend(self.request_headers.read(view.headers));
         let allowed = self.baggage.iter();
-        allowed
+        let members: Vec<_> = allowed
             .filter_map(|key| Some((*key, baggage.get(key)?.into_owned())))
-            .collect()
+            .collect();
+        let member = |(key, value): &(&'static str, String)| KeyValue::new(*key, value.clone());
+        all.extend(members.iter().map(member));
+        if self.rpc && is_grpc {
+            all.extend(head::rpc(view.uri.path()));
+        }
+        members
     }
 }
 

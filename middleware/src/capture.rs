@@ -58,6 +58,11 @@ impl Capture {
         self.names.push((name, Key::from(key)));
     }
 
+    /// Whether no header is captured.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// The attributes for the captured headers that are there.
     pub(crate) fn read(&self, headers: &HeaderMap) -> impl Iterator<Item = KeyValue> {
         self.names.iter().filter_map(|(name, key)| {

@@ -13,6 +13,7 @@ mod capture;
 pub mod client;
 mod grpc;
 mod head;
+mod kept;
 mod layers;
 mod observe;
 mod proxies;

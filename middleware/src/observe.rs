@@ -5,54 +5,74 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use campanile_recorder::{Exchange, Outcome, RequestId, RouteScope, Sizes};
 use campanile_semconv::{attribute, event};
-use http::{HeaderMap, Response, StatusCode, header, response};
+use http::{HeaderMap, Response, StatusCode, header};
 use http_body::{Body, Frame, SizeHint};
 use opentelemetry::KeyValue;
 use pin_project_lite::pin_project;
 
 use crate::body_size::RequestBytes;
+use crate::kept::Kept;
 use crate::request_id::X_REQUEST_ID;
-use crate::settings::Settings;
+use crate::server::Shared;
 use crate::{TimedOut, grpc, timeout};
 
 /// An exchange, and what its layer wants to do as it passes.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    pub(crate) exchange: Exchange,
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) request_id: Option<RequestId>,
-    pub(crate) request_bytes: Option<RequestBytes>,
+    pub(crate) exchange: Exchange<Shared>,
+    pub(crate) options: Option<Box<Options>>,
     pub(crate) is_grpc: bool,
     /// What an undisturbed end is called.
     pub(crate) completed: Outcome,
+}
+
+/// What most layers are not asked for.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) request_id: Option<RequestId>,
+    pub(crate) request_bytes: Option<RequestBytes>,
+}
+
+/// Whether a service does nothing when it is called, but only once its future is polled: axum's
+/// routes. Then nothing can look at the context before.
+pub(crate) fn is_lazy<S>() -> bool {
+    std::any::type_name::<S>()
+        .strip_prefix("axum::routing::route::Route")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('<'))
 }
 
 /// Runs `work` inside the context of `exchange`.
 ///
 /// A panic in `work` ends the exchange as such while the stack unwinds, so that it does not matter
 /// who catches the panic, or when what is left gets dropped.
-pub(crate) fn within<T>(exchange: &mut Exchange, work: impl FnOnce() -> T) -> T {
+#[inline]
+pub(crate) fn within<T>(exchange: &mut Exchange<Shared>, work: impl FnOnce() -> T) -> T {
     struct Watch<'a> {
-        exchange: &'a mut Exchange,
+        exchange: &'a mut Exchange<Shared>,
         scope: RouteScope,
     }
 
     impl Drop for Watch<'_> {
+        #[inline]
         fn drop(&mut self) {
             if let Some(route) = self.scope.route() {
                 self.exchange.set_route(route);
             }
             if std::thread::panicking() {
-                exception("panic");
-                self.exchange.end(Outcome::Panic);
+                panicked(self.exchange);
             }
         }
+    }
+
+    #[cold]
+    fn panicked(exchange: &mut Exchange<Shared>) {
+        exception("panic");
+        exchange.end(Outcome::Panic);
     }
 
     let _attached = exchange.context().clone().attach();
@@ -78,12 +98,12 @@ pin_project! {
     pub struct ResponseFuture<F> {
         #[pin]
         inner: F,
-        watched: Option<Box<Watched>>,
+        watched: Kept,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(crate) fn new(inner: F, watched: Option<Box<Watched>>) -> Self {
+    pub(crate) fn new(inner: F, watched: Kept) -> Self {
         Self { inner, watched }
     }
 }
@@ -97,82 +117,94 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let result = match this.watched {
-            Some(watched) => ready!(within(&mut watched.exchange, || this.inner.poll(cx))),
-            None => ready!(this.inner.poll(cx)),
+        let Some(watched) = this.watched.get_mut() else {
+            let response = ready!(this.inner.poll(cx));
+            return Poll::Ready(response.map(|response| response.map(ResponseBody::unwatched)));
         };
-        let watched = this.watched.take();
-        Poll::Ready(match (result, watched) {
-            (Ok(response), Some(watched)) => Ok(watched.pass_head(response)),
-            (Ok(response), None) => Ok(response.map(ResponseBody::unwatched)),
-            (Err(error), watched) => {
-                if let Some(mut watched) = watched {
-                    within(&mut watched.exchange, || {
-                        exception(std::any::type_name::<E>());
-                    });
-                    let outcome = if timeout::is_timeout::<E>() {
-                        Outcome::Timeout
-                    } else {
-                        Outcome::HandlerError
-                    };
-                    watched.end(outcome);
-                }
+        let result = ready!(within(&mut watched.exchange, || this.inner.poll(cx)));
+        Poll::Ready(match result {
+            Ok(response) => Ok(pass_head(std::mem::take(this.watched), response)),
+            Err(error) => {
+                watched.fail::<E>();
+                *this.watched = Kept::default();
                 Err(error)
             }
         })
     }
 }
 
+/// Looks at the head as it passes, and hands the exchange over to the body if one follows.
+#[inline]
+fn pass_head<R: Body>(mut kept: Kept, mut response: Response<R>) -> Response<ResponseBody<R>> {
+    let Some(watched) = kept.get_mut() else {
+        return response.map(ResponseBody::unwatched);
+    };
+    watched.exchange.head(response.status().as_u16());
+    if watched.is_grpc {
+        watched.grpc_status(response.headers());
+    }
+    if watched.options.is_some() || watched.exchange.owner().settings.looks_at_responses() {
+        response = watched.pass_optional(response);
+    }
+    if response.extensions().get::<TimedOut>().is_some() {
+        watched.completed = Outcome::Timeout;
+    }
+    let method = watched.exchange.route().method().as_str();
+    if let Some(outcome) = end_at_head(response.status(), response.body(), method) {
+        watched.count(0);
+        let is_undisturbed = outcome == Outcome::Completed;
+        watched.end(if is_undisturbed {
+            watched.completed
+        } else {
+            outcome
+        });
+        return response.map(ResponseBody::unwatched);
+    }
+    let left = length(response.headers(), response.body());
+    response.map(|inner| ResponseBody {
+        inner,
+        watched: kept,
+        left,
+        sent: 0,
+    })
+}
+
 impl Watched {
-    /// Looks at the head as it passes, and hands the exchange over to the body if one follows.
-    fn pass_head<R: Body>(mut self: Box<Self>, response: Response<R>) -> Response<ResponseBody<R>> {
-        let (mut parts, inner) = response.into_parts();
-        self.exchange.head(parts.status.as_u16());
-        self.read(&parts);
-        self.write(&mut parts.headers);
-        if parts.extensions.get::<TimedOut>().is_some() {
-            self.completed = Outcome::Timeout;
+    /// The handler has returned an error instead of a response.
+    #[cold]
+    fn fail<E>(&mut self) {
+        within(&mut self.exchange, || {
+            exception(std::any::type_name::<E>());
+        });
+        self.end(if timeout::is_timeout::<E>() {
+            Outcome::Timeout
+        } else {
+            Outcome::HandlerError
+        });
+    }
+
+    /// What the head adds to the span, and what the layer adds to the head, where it was asked to.
+    #[cold]
+    fn pass_optional<R>(&mut self, response: Response<R>) -> Response<R> {
+        let (mut parts, body) = response.into_parts();
+        let layer = self.exchange.owner().clone();
+        let settings = &layer.settings;
+        let captured = settings.response_headers.read(&parts.headers);
+        self.exchange.add_attributes(captured);
+        if let Some(hook) = &settings.on_response {
+            self.exchange.add_attributes(hook(&parts));
         }
-        let mut body = ResponseBody {
-            left: length(&parts.headers, &inner),
-            inner,
-            watched: None,
-            sent: 0,
-        };
-        match end_at_head(&parts, &body.inner, self.exchange.route().method().as_str()) {
-            Some(outcome) => {
-                self.count(0);
-                let is_undisturbed = outcome == Outcome::Completed;
-                self.end(if is_undisturbed {
-                    self.completed
-                } else {
-                    outcome
-                });
-            }
-            None => body.watched = Some(self),
+        if let Some(id) = self
+            .options
+            .as_ref()
+            .and_then(|options| options.request_id.as_ref())
+        {
+            parts.headers.insert(X_REQUEST_ID, id.as_header().clone());
+        }
+        if let Some(how) = &settings.trace_response {
+            parts.headers.extend(how.header(self.exchange.context()));
         }
         Response::from_parts(parts, body)
-    }
-
-    /// What the head adds to the span.
-    fn read(&mut self, parts: &response::Parts) {
-        self.grpc_status(&parts.headers);
-        let settings = Arc::clone(&self.settings);
-        let attributes = self.exchange.attributes_mut();
-        attributes.extend(settings.response_headers.read(&parts.headers));
-        if let Some(hook) = &settings.on_response {
-            attributes.extend(hook(parts));
-        }
-    }
-
-    /// What the layer adds to the head.
-    fn write(&self, headers: &mut HeaderMap) {
-        if let Some(id) = &self.request_id {
-            headers.insert(X_REQUEST_ID, id.as_header().clone());
-        }
-        if let Some(how) = &self.settings.trace_response {
-            headers.extend(how.header(self.exchange.context()));
-        }
     }
 
     /// A gRPC status, in the head or in the trailers, decides over the status code.
@@ -183,20 +215,20 @@ impl Watched {
         if grpc::is_server_error(name) {
             self.exchange.fail(name);
         }
-        if self.settings.rpc {
-            self.exchange
-                .attributes_mut()
-                .push(KeyValue::new(attribute::RPC_STATUS_CODE, name));
+        if self.exchange.owner().settings.rpc {
+            let status = KeyValue::new(attribute::RPC_STATUS_CODE, name);
+            self.exchange.add_attributes([status]);
         }
     }
 
     fn count(&mut self, sent: u64) {
-        if let Some(bytes) = &self.request_bytes {
+        let options = self.options.as_ref();
+        if let Some(bytes) = options.and_then(|options| options.request_bytes.as_ref()) {
             let request = bytes.get();
-            *self.exchange.sizes_mut() = Sizes {
+            self.exchange.set_sizes(Sizes {
                 request: Some(request),
                 response: Some(sent),
-            };
+            });
         }
     }
 
@@ -206,8 +238,7 @@ impl Watched {
 }
 
 /// How the exchange ends here, when no body follows its head.
-fn end_at_head<R: Body>(parts: &response::Parts, body: &R, method: &str) -> Option<Outcome> {
-    let status = parts.status;
+fn end_at_head<R: Body>(status: StatusCode, body: &R, method: &str) -> Option<Outcome> {
     if status == StatusCode::SWITCHING_PROTOCOLS || method == "CONNECT" && status.is_success() {
         return Some(Outcome::Upgraded);
     }
@@ -218,10 +249,12 @@ fn end_at_head<R: Body>(parts: &response::Parts, body: &R, method: &str) -> Opti
 /// How many bytes the body will have: a server stops polling once it has sent as many as the head
 /// promised, and that is not an early end.
 fn length<R: Body>(headers: &HeaderMap, body: &R) -> Option<u64> {
-    let declared = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
-    declared.or_else(|| body.size_hint().exact())
+    let declared = || {
+        let text = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+        text.parse().ok()
+    };
+    // a body that knows its length is quicker to ask, and a server sends no more than it
+    body.size_hint().exact().or_else(declared)
 }
 
 pin_project! {
@@ -230,7 +263,7 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         inner: B,
-        watched: Option<Box<Watched>>,
+        watched: Kept,
         left: Option<u64>,
         sent: u64,
     }
@@ -238,7 +271,7 @@ pin_project! {
     impl<B> PinnedDrop for ResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if let Some(watched) = this.watched {
+            if let Some(watched) = this.watched.get_mut() {
                 watched.count(*this.sent);
                 if *this.left == Some(0) {
                     watched.end(watched.completed);
@@ -252,7 +285,7 @@ impl<B> ResponseBody<B> {
     fn unwatched(inner: B) -> Self {
         Self {
             inner,
-            watched: None,
+            watched: Kept::default(),
             left: None,
             sent: 0,
         }
@@ -268,7 +301,7 @@ impl<B: Body> Body for ResponseBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
-        let Some(watched) = this.watched else {
+        let Some(watched) = this.watched.get_mut() else {
             return this.inner.poll_frame(cx);
         };
         let frame = ready!(within(&mut watched.exchange, || this
@@ -293,7 +326,7 @@ impl<B: Body> Body for ResponseBody<B> {
         if let Some(outcome) = outcome {
             watched.count(*this.sent);
             watched.end(outcome);
-            *this.watched = None;
+            *this.watched = Kept::default();
         }
         Poll::Ready(frame)
     }

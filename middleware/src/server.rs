@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use campanile_propagation::Trust;
-use campanile_recorder::{AccessLog, Handle, Source, Stock};
+use campanile_propagation::{Formats, Trust};
+use campanile_recorder::{AccessLog, Handle, Owner, Source, Stock};
 use http::{HeaderName, Request, Response, request, response};
 use opentelemetry::KeyValue;
 use tower_layer::Layer;
@@ -25,9 +25,35 @@ use crate::{ResponseBody, ResponseFuture, TrustedProxies, observe};
 /// # let _ = layer;
 /// ```
 #[derive(Clone)]
-pub struct ServerLayer {
+pub struct ServerLayer(pub(crate) Shared);
+
+/// What the layer, its services and their exchanges share: each counts one reference.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Common>);
+
+#[derive(Clone)]
+pub(crate) struct Common {
     pub(crate) recorder: Handle,
-    pub(crate) settings: Arc<Settings>,
+    pub(crate) formats: Formats,
+    pub(crate) settings: Settings,
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.0
+    }
+}
+
+impl Owner for Shared {
+    fn recorder(&self) -> &Handle {
+        &self.recorder
+    }
+
+    fn access_log(&self) -> AccessLog {
+        self.settings.access_log
+    }
 }
 
 impl ServerLayer {
@@ -49,10 +75,11 @@ impl ServerLayer {
     }
 
     pub(crate) fn with_role(recorder: Handle, role: Role) -> Self {
-        Self {
+        Self(Shared(Arc::new(Common {
+            formats: recorder.formats(),
             recorder,
-            settings: Arc::new(Settings::new(role)),
-        }
+            settings: Settings::new(role),
+        })))
     }
 
     /// Treats every caller as a stranger: see [`Trust::PublicEdge`].
@@ -202,12 +229,18 @@ impl ServerLayer {
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(Arc::make_mut(&mut self.settings));
+        change(&mut Arc::make_mut(&mut self.0.0).settings);
         self
     }
 }
 
 impl fmt::Debug for ServerLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("ServerLayer");
         out.field("recorder", &self.recorder)
@@ -248,11 +281,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let mut watched = self.layer.begin(&mut request);
-        let inner = match &mut watched {
-            Some(watched) => observe::within(&mut watched.exchange, || self.inner.call(request)),
-            None => self.inner.call(request),
+        let mut kept = self.layer.0.begin(&mut request);
+        let inner = match kept.get_mut() {
+            Some(watched) if !observe::is_lazy::<S>() => {
+                observe::within(&mut watched.exchange, || self.inner.call(request))
+            }
+            _ => self.inner.call(request),
         };
-        ResponseFuture::new(inner, watched)
+        ResponseFuture::new(inner, kept)
     }
 }

@@ -135,6 +135,13 @@ impl Settings {
         }
     }
 
+    /// Whether a response's head is of interest, or is to be added to.
+    pub(crate) fn looks_at_responses(&self) -> bool {
+        self.on_response.is_some()
+            || self.trace_response.is_some()
+            || !self.response_headers.is_empty()
+    }
+
     /// Whether a rule wants to see the request's parts.
     pub(crate) fn has_rules(&self) -> bool {
         self.trust.is_some()

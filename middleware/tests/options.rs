@@ -449,7 +449,7 @@ async fn an_exception_is_a_log_event_in_the_context_of_the_request() {
     app.oneshot(request(&[])).await.unwrap_err();
     let span = observed.only_end().0.span_context.span_id();
     let seen = events.seen();
-    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(seen.len(), 2, "that, and the access event: {seen:?}");
     assert_eq!(
         seen[0],
         (

@@ -92,13 +92,9 @@ impl Parent {
 
 /// The four fields, once length and version are known to be right.
 fn fields(text: &[u8; LEN]) -> Option<Parent> {
-    let digits = |at: usize| text[at..].first_chunk().map(eight);
+    let digits = |at: usize| eight(&std::array::from_fn(|i| text[at + i]));
     let faults = (text[2] ^ b'-') | (text[35] ^ b'-') | (text[52] ^ b'-');
-    let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f)] =
-        [3, 11, 19, 27, 36, 44].map(digits)
-    else {
-        return None;
-    };
+    let [a, b, c, d, e, f] = [3, 11, 19, 27, 36, 44].map(digits);
     // in front of the flags stands what was already looked at
     let flags = eight(&[b'0', b'0', b'0', b'0', b'0', b'0', text[53], text[54]]);
     let faults = u64::from(faults) | a.1 | b.1 | c.1 | d.1 | e.1 | f.1 | flags.1;
@@ -117,15 +113,17 @@ fn fields(text: &[u8; LEN]) -> Option<Parent> {
 ///
 /// All bytes of the word are worked on together. A byte's low four bits, and nine more for a
 /// letter, are the digit's value; writing that digit again must give the byte that was read.
-#[inline]
+#[inline(always)]
 fn eight(text: &[u8; 8]) -> (u64, u64) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let read = u64::from_be_bytes(*text);
-    let digits = (read & (EACH * 0x0f)) + 9 * ((read >> 6) & EACH);
+    let letters = (read >> 6) & EACH;
+    let digits = (read & (EACH * 0x0f)) + (letters << 3) + letters;
     let letters = ((digits + EACH * 6) >> 4) & EACH;
-    let written = digits
-        .wrapping_add(EACH * 0x30)
-        .wrapping_add(letters * 0x27);
+    // as an ASCII letter stands 39 above what a further digit would be; shifts, as several words
+    // are worked on together and vectors of words do not multiply
+    let letters = (letters << 5) + (letters << 3) - letters;
+    let written = digits.wrapping_add(EACH * 0x30).wrapping_add(letters);
     let faults = (written ^ read) | (digits & (EACH * 0xf0));
     let pairs = (digits | (digits >> 4)) & 0x00ff_00ff_00ff_00ff;
     let quads = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;

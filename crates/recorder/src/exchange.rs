@@ -1,10 +1,29 @@
 //! One beginning, one end.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use opentelemetry::{Context, KeyValue};
 
 use crate::{AccessLog, End, Handle, Head, Outcome, Phase, Route, Sizes, Started};
+
+/// Whom an exchange belongs to: a [`Handle`], or whatever shares one, so that an exchange counts
+/// one reference and not several.
+pub trait Owner: fmt::Debug {
+    /// The pipeline to report to.
+    fn recorder(&self) -> &Handle;
+
+    /// Whether an end is told in the log. Default: it is not.
+    fn access_log(&self) -> AccessLog {
+        AccessLog::Off
+    }
+}
+
+impl Owner for Handle {
+    fn recorder(&self) -> &Handle {
+        self
+    }
+}
 
 /// An exchange under way.
 ///
@@ -12,39 +31,42 @@ use crate::{AccessLog, End, Handle, Head, Outcome, Phase, Route, Sizes, Started}
 /// was; a drop before that is reported as a panic while the thread unwinds, else as
 /// [`Outcome::ClientGone`].
 #[derive(Debug)]
-pub struct Exchange {
-    recorder: Handle,
+pub struct Exchange<O: Owner = Handle> {
+    owner: O,
     started: Started,
     clock: Instant,
     route: &'static Route,
     status: Option<u16>,
+    ended: bool,
+    more: Option<Box<More>>,
+}
+
+/// What most exchanges have nothing of.
+#[derive(Debug, Default)]
+struct More {
     sizes: Sizes,
     failure: Option<&'static str>,
     attributes: Vec<KeyValue>,
-    access_log: AccessLog,
-    ended: bool,
 }
 
-impl Exchange {
+impl<O: Owner> Exchange<O> {
     /// Begins an exchange.
-    pub fn begin(recorder: &Handle, head: Head<'_>) -> Self {
-        let clock = Instant::now();
-        let route = head.route;
+    #[inline]
+    pub fn begin(owner: O, head: Head<'_>) -> Self {
+        let (clock, route) = (head.clock, head.route);
         Self {
-            recorder: recorder.clone(),
-            started: recorder.start(head),
+            started: owner.recorder().start(head),
+            owner,
             clock,
             route,
             status: None,
-            sizes: Sizes::default(),
-            failure: None,
-            attributes: Vec::new(),
-            access_log: AccessLog::Off,
             ended: false,
+            more: None,
         }
     }
 
     /// The context to run the request in.
+    #[inline]
     pub fn context(&self) -> &Context {
         &self.started.context
     }
@@ -54,12 +76,14 @@ impl Exchange {
         self.started.context = self.started.context.with_value(value);
     }
 
-    /// The pipeline it reports to.
-    pub fn recorder(&self) -> &Handle {
-        &self.recorder
+    /// Whom it belongs to.
+    #[inline]
+    pub fn owner(&self) -> &O {
+        &self.owner
     }
 
     /// The kind of request.
+    #[inline]
     pub fn route(&self) -> &'static Route {
         self.route
     }
@@ -75,33 +99,34 @@ impl Exchange {
     }
 
     /// Names the route better than was possible at the start.
+    #[inline]
     pub fn set_route(&mut self, route: &'static Route) {
         self.route = route;
     }
 
     /// Notes that the response head has passed.
+    #[inline]
     pub fn head(&mut self, status: u16) {
         self.status = Some(status);
     }
 
     /// Notes that the exchange failed although it may complete: the value of `error.type`.
     pub fn fail(&mut self, class: &'static str) {
-        self.failure = Some(class);
+        self.more.get_or_insert_default().failure = Some(class);
     }
 
     /// The body sizes to report; counted by whoever sees the bytes.
-    pub fn sizes_mut(&mut self) -> &mut Sizes {
-        &mut self.sizes
+    pub fn set_sizes(&mut self, sizes: Sizes) {
+        self.more.get_or_insert_default().sizes = sizes;
     }
 
-    /// Attributes for the end of the span.
-    pub fn attributes_mut(&mut self) -> &mut Vec<KeyValue> {
-        &mut self.attributes
-    }
-
-    /// Says whether its end is told in the log. Default: it is not.
-    pub fn set_access_log(&mut self, access_log: AccessLog) {
-        self.access_log = access_log;
+    /// Adds attributes at the end of the span.
+    pub fn add_attributes(&mut self, attributes: impl IntoIterator<Item = KeyValue>) {
+        let mut attributes = attributes.into_iter().peekable();
+        if attributes.peek().is_some() {
+            let more = self.more.get_or_insert_default();
+            more.attributes.extend(attributes);
+        }
     }
 
     /// Whether the end has been reported.
@@ -110,10 +135,16 @@ impl Exchange {
     }
 
     /// Ends the exchange. Later calls, and the drop, do nothing.
+    #[inline]
     pub fn end(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
+        let More {
+            sizes,
+            failure,
+            attributes,
+        } = self.more.take().map(|more| *more).unwrap_or_default();
         let end = End {
             status: self.status,
             outcome,
@@ -124,22 +155,32 @@ impl Exchange {
             },
             elapsed: self.clock.elapsed(),
             route: self.route,
-            sizes: self.sizes,
-            failure: self.failure,
-            attributes: std::mem::take(&mut self.attributes),
+            sizes,
+            failure,
+            attributes,
         };
-        self.access_log.tell(&self.started.context, &end);
-        self.recorder.end(&self.started, end);
+        let access_log = self.owner.access_log();
+        access_log.tell(&self.started.context, &end);
+        self.owner.recorder().end(&self.started, end);
     }
-}
 
-impl Drop for Exchange {
-    fn drop(&mut self) {
+    /// Ends it before its time: whoever was to see the end has dropped it.
+    #[cold]
+    fn cut(&mut self) {
         let panicking = std::thread::panicking();
         self.end(if panicking {
             Outcome::Panic
         } else {
             Outcome::ClientGone
         });
+    }
+}
+
+impl<O: Owner> Drop for Exchange<O> {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.ended {
+            self.cut();
+        }
     }
 }

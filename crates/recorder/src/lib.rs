@@ -26,7 +26,7 @@ mod target;
 
 pub use access::AccessLog;
 pub use call::{Answer, Call, CallEnd, CallHead, CallOutcome, StartedCall};
-pub use exchange::Exchange;
+pub use exchange::{Exchange, Owner};
 pub use fault::Fault;
 pub use log_attributes::LogAttributes;
 pub use meter::{Count, Counter, Gauge, Histogram, Meter, Record, UpDownCounter};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use campanile_propagation::{Carried, Formats, Parent};
 use opentelemetry::trace::SpanContext;
@@ -40,6 +40,8 @@ pub enum Tracing {
 /// The beginning of an exchange: everything a sampler may see.
 #[derive(Debug)]
 pub struct Head<'a> {
+    /// When it began.
+    pub clock: Instant,
     /// Where the root span hangs.
     pub caller: Caller,
     /// What the caller sends along.

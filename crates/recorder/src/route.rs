@@ -4,9 +4,9 @@
 //! version, scheme, template and domain. It is made once and never freed, because the set is
 //! closed and capped: past [`MAX_ROUTES`] everything new is counted without its template.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 use campanile_semconv::{attribute, value};
@@ -38,11 +38,23 @@ fn known_methods(list: &str) -> Vec<&'static str> {
 }
 
 /// A request method, from the closed set of known ones.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub struct Method {
     name: &'static str,
     /// Its place among the known ones; behind them when it is none.
     index: usize,
+}
+
+impl PartialEq for Method {
+    fn eq(&self, other: &Self) -> bool {
+        self.index == other.index
+    }
+}
+
+impl Hash for Method {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.index.hash(state);
+    }
 }
 
 impl Method {
@@ -63,6 +75,17 @@ impl Method {
         }
     }
 
+    /// The same for a parsed method: the commonest are found without reading them.
+    #[inline]
+    pub fn of(method: &http::Method) -> Self {
+        static COMMON: LazyLock<[Method; 2]> = LazyLock::new(|| ["GET", "POST"].map(Method::new));
+        match *method {
+            http::Method::GET => COMMON[0],
+            http::Method::POST => COMMON[1],
+            _ => Self::new(method.as_str()),
+        }
+    }
+
     /// The value of `http.request.method`.
     pub const fn as_str(self) -> &'static str {
         self.name
@@ -75,7 +98,7 @@ impl Method {
 }
 
 /// What a [`Route`] is found by.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct RouteKey<'a> {
     /// The method.
     pub method: Method,
@@ -84,9 +107,26 @@ pub struct RouteKey<'a> {
     /// `http` or `https`.
     pub scheme: &'static str,
     /// The matched template; `None` when nothing matched. Never a raw path.
-    pub template: Option<Cow<'a, str>>,
+    pub template: Option<&'a str>,
     /// The domain the application declared for it.
     pub domain: Option<&'static str>,
+}
+
+impl RouteKey<'_> {
+    /// Whether both are the same. Texts of closed sets mostly are the very same text, which is seen
+    /// without reading it.
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        let same = |one: Option<&'static str>, other: Option<&'static str>| match (one, other) {
+            (Some(one), Some(other)) => std::ptr::eq(one, other) || one == other,
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        self.method == other.method
+            && same(Some(self.scheme), Some(other.scheme))
+            && same(self.version, other.version)
+            && same(self.domain, other.domain)
+            && self.template == other.template
+    }
 }
 
 /// One kind of request.
@@ -101,11 +141,12 @@ pub struct Route {
 
 impl Route {
     /// Finds the route of `key`, and makes it when it is new.
+    #[inline]
     pub fn find(key: &RouteKey<'_>) -> &'static Self {
         RECENT.with(|recent| {
             let slot = &recent[slot(key)];
             match slot.get() {
-                Some(route) if route.key == *key => route,
+                Some(route) if route.key.is(key) => route,
                 _ => {
                     let route = Self::find_shared(key);
                     slot.set(Some(route));
@@ -115,6 +156,7 @@ impl Route {
         })
     }
 
+    #[cold]
     fn find_shared(key: &RouteKey<'_>) -> &'static Self {
         static ROUTES: LazyLock<RwLock<Routes>> = LazyLock::new(RwLock::default);
         let known = ROUTES
@@ -138,7 +180,7 @@ impl Route {
     pub fn refine(template: Option<&str>, domain: Option<&'static str>) {
         if let Some(route) = CURRENT.get() {
             CURRENT.set(Some(Self::find(&RouteKey {
-                template: template.or(route.template()).map(Cow::Borrowed),
+                template: template.or(route.template()),
                 domain: domain.or(route.domain()),
                 ..route.key
             })));
@@ -161,18 +203,19 @@ impl Route {
     }
 
     /// The matched template.
-    pub fn template(&'static self) -> Option<&'static str> {
-        self.key.template.as_deref()
+    pub fn template(&self) -> Option<&'static str> {
+        self.key.template
+    }
+
+    /// Its number among all routes of the process: they count from 0, in the order in which they
+    /// were first seen.
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     /// The declared domain.
     pub fn domain(&self) -> Option<&'static str> {
         self.key.domain
-    }
-
-    /// Its number: routes are counted from zero, without gaps.
-    pub(crate) fn index(&self) -> usize {
-        self.index
     }
 
     /// A number for the pair of method and scheme, below [`MAX_ACTIVE`].
@@ -201,10 +244,25 @@ thread_local! {
 }
 
 /// Where a thread keeps the route of `key`, in place of whatever else belongs there.
+///
+/// By the text, never by its address: nested routers make a new one for every request.
+#[inline]
 fn slot(key: &RouteKey<'_>) -> usize {
-    let template = key.template.as_deref().unwrap_or_default();
-    let mix = |mix: usize, byte: &u8| mix.wrapping_mul(31).wrapping_add(usize::from(*byte));
-    template.as_bytes().iter().fold(key.method.name.len(), mix) % RECENT_ROUTES
+    let template = key.template.unwrap_or_default().as_bytes();
+    let mix = |mix: u64, word: u64| (mix.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let start = (key.method.index as u64) << 32 | template.len() as u64;
+    let mut mixed = template
+        .as_chunks()
+        .0
+        .iter()
+        .fold(start, |mixed, word| mix(mixed, u64::from_le_bytes(*word)));
+    mixed = match template.last_chunk() {
+        Some(word) => mix(mixed, u64::from_le_bytes(*word)),
+        None => template
+            .iter()
+            .fold(mixed, |mixed, byte| mix(mixed, u64::from(*byte))),
+    };
+    (mixed >> 58) as usize % RECENT_ROUTES
 }
 
 /// Makes a route the one in question on this thread, until the scope is left.
@@ -249,25 +307,23 @@ impl Routes {
             return route;
         }
         let full = self.0.len() >= MAX_ROUTES;
-        let template = key.template.as_deref().filter(|_| !full);
         let key = RouteKey {
-            method: key.method,
-            version: key.version,
-            scheme: key.scheme,
-            template: template.map(|text| Cow::Owned(text.to_owned())),
-            domain: key.domain,
+            template: key.template.filter(|_| !full),
+            ..*key
         };
         if let Some(route) = self.get(&key) {
             return route;
         }
+        let template = key.template.map(|text| &*Box::leak(Box::from(text)));
+        let key = RouteKey { template, ..key };
         let route: &'static Route = Box::leak(Box::new(Route {
-            index: self.0.len(),
             name: name(&key),
             active: [
                 KeyValue::new(attribute::HTTP_REQUEST_METHOD, key.method.name),
                 KeyValue::new(attribute::URL_SCHEME, key.scheme),
             ],
-            key: key.clone(),
+            index: self.0.len(),
+            key,
         }));
         self.0.insert(key, route);
         route
@@ -295,7 +351,7 @@ mod tests {
             method: Method::new(method),
             version: Some("1.1"),
             scheme: "http",
-            template: template.map(Cow::Borrowed),
+            template,
             domain: None,
         }
     }
@@ -331,7 +387,7 @@ mod tests {
         let templates = (0..4 * RECENT_ROUTES).map(|i| format!("/told-apart/{i}"));
         for template in templates.clone().chain(templates) {
             let mut key = key("GET", None);
-            key.template = Some(Cow::Borrowed(template.as_str()));
+            key.template = Some(template.as_str());
             let route = Route::find(&key);
             assert_eq!(route.template(), Some(template.as_str()));
             assert!(std::ptr::eq(route, Route::find_shared(&key)));
@@ -345,8 +401,9 @@ mod tests {
         let mut routes = Routes::default();
         for i in 0..MAX_ROUTES {
             let mut key = key("GET", None);
-            key.template = Some(Cow::Owned(format!("/{i}")));
-            routes.insert(&key);
+            let template = format!("/{i}");
+            key.template = Some(&template);
+            assert_eq!(routes.insert(&key).index(), i);
         }
         let first = routes.insert(&key("GET", Some("/late")));
         let second = routes.insert(&key("GET", Some("/later")));

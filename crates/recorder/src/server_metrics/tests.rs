@@ -1,4 +1,3 @@
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -84,7 +83,7 @@ fn route(template: String) -> &'static Route {
         method: Method::new("GET"),
         version: Some("2"),
         scheme: "https",
-        template: Some(Cow::Owned(template)),
+        template: Some(&template),
         domain: None,
     })
 }
