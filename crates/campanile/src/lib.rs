@@ -3,9 +3,11 @@
 //! It only re-exports the matched set.
 
 pub use campanile_http as http;
+pub use campanile_logs as logs;
 pub use campanile_propagation as propagation;
 pub use campanile_propagation::Trust;
 pub use campanile_recorder as recorder;
+pub use campanile_redaction as redaction;
 pub use campanile_semconv as semconv;
 pub use campanile_telemetry as telemetry;
 pub use campanile_telemetry::Telemetry;

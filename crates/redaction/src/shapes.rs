@@ -40,17 +40,22 @@ struct Signs {
 
 impl Signs {
     fn of(text: &[u8]) -> Self {
-        let (mut assigns, mut blank, mut digits) = (0_u32, 0_u32, 0_u32);
-        // Without branches, so that it is done for many bytes at once.
-        for byte in text {
-            assigns += u32::from((*byte == b'=') | (*byte == b':'));
-            blank += u32::from(*byte == b' ');
-            digits += u32::from(byte.is_ascii_digit());
+        let (mut assigns, mut blank, mut digits) = (0, 0, 0);
+        // Without branches and in single bytes, so that it is done for sixteen of them at once; no
+        // piece is so long that a byte could not count its digits.
+        for piece in text.chunks(240) {
+            let mut found = 0_u8;
+            for byte in piece {
+                assigns |= u8::from(*byte == b'=') | u8::from(*byte == b':');
+                blank |= u8::from(*byte == b' ');
+                found += u8::from(byte.wrapping_sub(b'0') < 10);
+            }
+            digits += usize::from(found);
         }
         Self {
             assigns: assigns > 0,
             blank: blank > 0,
-            digits: digits as usize,
+            digits,
         }
     }
 }

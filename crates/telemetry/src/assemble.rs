@@ -106,7 +106,6 @@ pub(crate) fn providers(
     pipeline: Option<&Pipeline>,
     redactor: &Redactor,
     lines: &Sink,
-    notices: &Arc<Notices>,
 ) -> Providers {
     let resource = &config.resource;
     let lane = |signal| pipeline.and_then(|pipeline| pipeline.lane(signal)).cloned();
@@ -135,7 +134,7 @@ pub(crate) fn providers(
     }
     let meters = meters.build();
     let own = own_meter(&meters);
-    own_metrics::observe_redactor(&own, redactor, notices);
+    own_metrics::observe_redactor(&own, redactor);
     own_metrics::observe_lines(&own, lines);
     for route in pipeline.map(Pipeline::routes).unwrap_or_default() {
         if let Some(lane) = lane(route.0) {

@@ -12,7 +12,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
 
 use crate::Signal;
-use crate::pipeline::{Lane, Ledger, Loss, Notices};
+use crate::pipeline::{Lane, Ledger, Loss};
 use crate::sampling::Sampler;
 use crate::transport::{Outlet, Protocol};
 
@@ -120,9 +120,9 @@ pub(crate) fn observe_sampler(meter: &Meter, sampler: &Sampler) {
         .build();
 }
 
-/// Declares the count of what was redacted. Whoever collects it hears what was dropped, too.
-pub(crate) fn observe_redactor(meter: &Meter, redactor: &Redactor, notices: &Arc<Notices>) {
-    let (redactor, notices) = (redactor.clone(), notices.clone());
+/// Declares the count of what was redacted.
+pub(crate) fn observe_redactor(meter: &Meter, redactor: &Redactor) {
+    let redactor = redactor.clone();
     let metric = &m::CAMPANILE_REDACTIONS;
     meter
         .u64_observable_counter(metric.name)
@@ -133,7 +133,6 @@ pub(crate) fn observe_redactor(meter: &Meter, redactor: &Redactor, notices: &Arc
                 let kind = KeyValue::new(a::CAMPANILE_REDACTION_KIND, kind.as_str());
                 observer.observe(count, &[kind]);
             }
-            notices.dropped_fields(&redactor);
         })
         .build();
 }

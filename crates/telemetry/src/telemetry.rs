@@ -1,15 +1,15 @@
 //! Running telemetry.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use campanile_logs::audit::Audit;
 use campanile_logs::{FilterError, LogFilter, Sink};
 use campanile_propagation::{Formats, W3cPropagator};
 use campanile_recorder::{Handle, Source};
-use campanile_redaction::Redactor;
+use campanile_redaction::{Pseudonyms, Redactor};
 use campanile_semconv::event;
 use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
@@ -20,7 +20,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_log::AsLog;
 
 use crate::assemble::{self, Providers};
-use crate::builder::Builder;
+use crate::builder::{Builder, Environment};
 use crate::config::Config;
 use crate::lifecycle::{self, Goal};
 use crate::pipeline::{Notices, Pipeline};
@@ -51,6 +51,8 @@ struct Inner {
     takes_log: AtomicBool,
     redactor: Redactor,
     notices: Arc<Notices>,
+    pseudonyms: OnceLock<Pseudonyms>,
+    environment: Environment,
     pipeline: Option<Arc<Pipeline>>,
     off: Option<String>,
     ended: AtomicBool,
@@ -98,7 +100,6 @@ impl Telemetry {
             pipeline.as_deref(),
             &builder.redactor,
             &builder.lines,
-            &notices,
         );
         let filter = assemble::filter(&config);
         let subscriber =
@@ -117,6 +118,8 @@ impl Telemetry {
             takes_log: AtomicBool::new(false),
             redactor: builder.redactor.clone(),
             notices,
+            pseudonyms: OnceLock::new(),
+            environment: builder.environment.clone(),
             pipeline,
             off,
             ended: AtomicBool::new(false),
@@ -217,6 +220,26 @@ impl Telemetry {
         self.0.audit.clone()
     }
 
+    /// Stand-ins for ids that must not be read, by the keys of `CAMPANILE_PSEUDONYM_KEY` or of the
+    /// file that `CAMPANILE_PSEUDONYM_KEY_FILE` names, read at the first call.
+    ///
+    /// Without a usable key it is a temporary one, and one line warns of that.
+    pub fn pseudonyms(&self) -> &Pseudonyms {
+        self.0.pseudonyms.get_or_init(|| {
+            let read = Pseudonyms::from_variables(|name| (self.0.environment)(name));
+            let (pseudonyms, why) = match read {
+                Ok(given) if !given.is_temporary() => return given,
+                Ok(temporary) => (temporary, "CAMPANILE_PSEUDONYM_KEY is not set".to_owned()),
+                Err(error) => (Pseudonyms::temporary(), error.to_string()),
+            };
+            self.0.notices.say(|| {
+                let event = event::CAMPANILE_TELEMETRY_CONFIG;
+                tracing::warn!(target: "campanile", event, why, "pseudonyms are valid until this process ends only");
+            });
+            pseudonyms
+        })
+    }
+
     /// Measures this process from now on: `process.cpu.time`, `process.memory.usage` and so on,
     /// read from `/proc` at each collection. Call it once.
     pub fn observe_process(&self) {
@@ -279,7 +302,6 @@ impl Inner {
         goal: Goal,
         deadline: Duration,
     ) -> Result<tokio::sync::oneshot::Receiver<Report>, Box<Report>> {
-        self.notices.dropped_fields(&self.redactor);
         let ended = match goal {
             Goal::Flush => self.ended.load(Ordering::SeqCst),
             Goal::Shutdown => self.ended.swap(true, Ordering::SeqCst),

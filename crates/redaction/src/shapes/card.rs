@@ -13,23 +13,27 @@ const GROUPS: [&[usize]; 3] = [&[4, 4, 4, 4, 3], &[4, 6, 5], &[4, 6, 4]];
 
 pub(super) fn find(text: &[u8], finds: &mut Vec<Find>) {
     let mut at = 0;
-    while at < text.len() {
-        let Some(offset) = text[at..].iter().position(u8::is_ascii_digit) else {
-            return;
-        };
-        let start = at + offset;
-        let group = digits(text, start);
-        let stop = match candidate(text, start, group) {
-            Some(stop) if stands_alone(text, start, stop) && is_card(&text[start..stop]) => {
+    while let Some(byte) = text.get(at) {
+        if byte.wrapping_sub(b'0') > 9 {
+            at += 1;
+            continue;
+        }
+        let group = digits(text, at);
+        // Nearly every number ends here.
+        if group != 4 && group < FEWEST_DIGITS {
+            at += group;
+            continue;
+        }
+        at = match candidate(text, at, group) {
+            Some(stop) if stands_alone(text, at, stop) && is_card(&text[at..stop]) => {
                 finds.push(Find {
-                    range: start..stop,
+                    range: at..stop,
                     kind: Kind::CardNumber,
                 });
                 stop
             }
-            _ => start + group,
+            _ => at + group,
         };
-        at = stop;
     }
 }
 

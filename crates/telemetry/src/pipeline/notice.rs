@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use campanile_redaction::Redactor;
 use campanile_semconv::event;
 use tracing::Dispatch;
 
@@ -162,21 +161,6 @@ impl Notices {
     fn say_aside(&self, line: impl FnOnce() + Send + 'static) {
         let voice = self.voice.clone();
         tokio::task::spawn_blocking(move || tracing::dispatcher::with_default(&voice, line));
-    }
-
-    /// Says which fields a domain's list dropped since the last time; each is told once, and only
-    /// in debug builds.
-    pub(crate) fn dropped_fields(&self, redactor: &Redactor) {
-        for (domain, field) in redactor.take_dropped() {
-            self.say(|| {
-                tracing::warn!(
-                    target: "campanile",
-                    event = event::CAMPANILE_TELEMETRY_CONFIG,
-                    field,
-                    "a field was dropped that is not on the list of the domain \"{domain}\": name it in Redactor::builder().allow(..)"
-                );
-            });
-        }
     }
 
     /// Says a line on standard error only.
