@@ -4,13 +4,14 @@ mod fields;
 mod render;
 mod scene;
 mod style;
+mod template;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
 use std::io::IsTerminal;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use campanile_redaction::Redactor;
 use opentelemetry::Context;
@@ -55,6 +56,8 @@ use crate::Sink;
 /// ```
 #[derive(Debug)]
 pub struct Lines {
+    /// Tells layers apart that a thread writes lines for.
+    number: u64,
     look: Look,
     sink: Sink,
     redactor: Redactor,
@@ -70,9 +73,11 @@ pub struct Lines {
 impl Lines {
     /// Writes JSON lines of the service of this name to `sink`.
     pub fn new(service: &str, sink: Sink) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let look = Look::new(service);
         look.introduce(&sink);
         Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
             look,
             sink,
             redactor: Redactor::standard(),
@@ -187,12 +192,13 @@ impl Lines {
     }
 
     fn write(&self, event: &Event<'_>, scene: &Scene, buffers: &mut Buffers) {
+        let metadata = event.metadata();
+        let (format, redactor) = (self.look.format, &self.redactor);
+        let template = buffers
+            .templates
+            .find(self.number, format, redactor, metadata);
         let mut own_domain = OwnDomain::default();
-        let names = event.metadata().fields();
-        if names
-            .iter()
-            .any(|field| fields::Known::find(field.name()) == Some(fields::Known::Domain))
-        {
+        if template.has_domain {
             event.record(&mut own_domain);
         }
         let domain = own_domain
@@ -200,7 +206,7 @@ impl Lines {
             .as_deref()
             .or(scene.domain.as_ref().map(scene::Domain::as_str));
         self.look
-            .render(buffers, event, scene, domain, &self.redactor);
+            .render(buffers, event, &template, scene, domain, redactor);
         self.sink.write_line(&buffers.line);
         if cfg!(debug_assertions) {
             self.tell_dropped();

@@ -1,84 +1,19 @@
 //! The fields of an event: those with a place of their own, and the rest.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::ops::Range;
 
 use campanile_redaction::Redactor;
-use campanile_semconv::attribute as a;
-use tracing::Metadata;
 use tracing::field::{Field, Visit};
 
 use super::scene::Value;
-use super::style::Format;
+use super::style::{Format, readable};
+use super::template::{Known, Own, Place, Template, is_reserved};
 use crate::json;
 
-/// Fields with a place of their own in every line. Attributes of the same meaning go there too.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Known {
-    Domain,
-    RequestId,
-    Event,
-    Outcome,
-    Message,
-}
-
-impl Known {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Domain => "domain",
-            Self::RequestId => "request_id",
-            Self::Event => "event",
-            Self::Outcome => "outcome",
-            Self::Message => "message",
-        }
-    }
-
-    pub(super) fn find(name: &str) -> Option<Self> {
-        match name {
-            "domain" | a::CAMPANILE_DOMAIN => Some(Self::Domain),
-            "request_id" | a::CAMPANILE_REQUEST_ID => Some(Self::RequestId),
-            "event" => Some(Self::Event),
-            "outcome"
-            | a::CAMPANILE_OUTCOME
-            | a::CAMPANILE_EVENT_OUTCOME
-            | a::CAMPANILE_AUDIT_OUTCOME => Some(Self::Outcome),
-            "message" => Some(Self::Message),
-            _ => None,
-        }
-    }
-}
-
-/// Names that the line itself uses; an event's field of such a name gets a trailing underscore.
-fn is_reserved(name: &str) -> bool {
-    matches!(
-        name,
-        "timestamp"
-            | "level"
-            | "service"
-            | "trace_id"
-            | "span_id"
-            | "trace_sampled"
-            | "target"
-            // readable lines only, but one name has one meaning
-            | "trace"
-    )
-}
-
-/// A name as it is written: with so many underscores after it.
-type Name = (&'static str, u8);
-
-fn is_same(one: Name, other: Name) -> bool {
-    let (long, short) = if one.0.len() >= other.0.len() {
-        (one, other)
-    } else {
-        (other, one)
-    };
-    long.0.len() + usize::from(long.1) == short.0.len() + usize::from(short.1)
-        && long
-            .0
-            .strip_prefix(short.0)
-            .is_some_and(|rest| rest.bytes().all(|byte| byte == b'_'))
-}
+/// A number with fewer digits than this has no shape of a secret.
+const SHORT_NUMBER: usize = 8;
 
 /// The buffers that fields are collected into; they are kept from line to line.
 #[derive(Debug, Default)]
@@ -89,8 +24,11 @@ pub(super) struct Fields {
     target: Option<Range<usize>>,
     /// Name and value of each of the event's own.
     pub(super) own: Vec<u8>,
-    /// Names already in `own`.
-    seen: Vec<Name>,
+    /// Which of the event's own are there, one bit for each; those beyond are in `late`.
+    present: u64,
+    late: Vec<usize>,
+    /// Names of what was added to the event's own.
+    added: Vec<&'static str>,
     /// A value on its way through redaction.
     text: String,
 }
@@ -101,7 +39,9 @@ impl Fields {
         self.known = Default::default();
         self.target = None;
         self.own.clear();
-        self.seen.clear();
+        self.present = 0;
+        self.late.clear();
+        self.added.clear();
     }
 
     /// Bytes that the buffers hold on to.
@@ -115,171 +55,160 @@ impl Fields {
         self.values.get(range)
     }
 
-    /// The target of a `log` record.
-    pub(super) fn target(&self) -> Option<&str> {
-        std::str::from_utf8(self.values.get(self.target.clone()?)?).ok()
+    /// The target of a `log` record, as it is to be written.
+    pub(super) fn target(&self) -> Option<&[u8]> {
+        self.values.get(self.target.clone()?)
     }
 
-    /// Takes the place of a field with this name, underscores added; none when it is taken.
-    fn place(&mut self, name: &'static str) -> Option<Name> {
-        if self.seen.iter().any(|seen| seen.0 == name) {
-            // `tracing` allows one name twice; a strict JSON reader does not. The first one stays.
-            return None;
+    fn is_present(&self, index: usize) -> bool {
+        if index < 64 {
+            return self.present & (1 << index) != 0;
         }
-        let mut written = (name, u8::from(is_reserved(name)));
-        while self.seen.iter().any(|seen| is_same(*seen, written)) {
-            written.1 = written.1.checked_add(1)?;
-        }
-        self.seen.push(written);
-        Some(written)
+        self.late.contains(&index)
     }
 
-    /// Whether no field of the line has this name.
-    fn is_free(&self, name: &'static str) -> bool {
-        !is_reserved(name)
-            && Known::find(name).is_none()
-            && !self.seen.iter().any(|seen| is_same(*seen, (name, 0)))
+    fn set_present(&mut self, index: usize) {
+        if index < 64 {
+            self.present |= 1 << index;
+        } else {
+            self.late.push(index);
+        }
     }
 }
 
 /// Writes the fields of one event into [`Fields`].
 pub(super) struct Collector<'a> {
     fields: &'a mut Fields,
+    template: &'a Template,
     format: Format,
     redactor: &'a Redactor,
     /// The event's domain, when only named fields may leave it.
     limited: Option<&'a str>,
-    is_log: bool,
 }
 
 impl<'a> Collector<'a> {
     pub(super) fn new(
         fields: &'a mut Fields,
+        template: &'a Template,
         format: Format,
         redactor: &'a Redactor,
         domain: Option<&'a str>,
-        metadata: &Metadata<'_>,
     ) -> Self {
         Self {
             fields,
+            template,
             format,
             redactor,
             limited: domain.filter(|domain| redactor.limits(domain)),
-            is_log: metadata.target() == "log",
         }
     }
 
     /// Adds what the event did not bring along itself: of a span, or of the baggage.
     pub(super) fn add(&mut self, name: &'static str, value: &Value) {
-        if self.fields.is_free(name) && self.allows(name, 0) {
-            self.begin(name, |out, this| match value {
-                Value::Text(text) => this.string(out, name, text),
-                Value::Int(value) => {
-                    this.number(out, name, |out, _| integer(out, *value));
-                }
-                Value::Uint(value) => {
-                    this.number(out, name, |out, _| json::integer(out, *value, false));
-                }
-                Value::Float(value) => {
-                    this.number(out, name, |out, format| format.float(out, *value));
-                }
-                Value::Bool(value) => this.number(out, name, |out, _| boolean(out, *value)),
-            });
+        match value {
+            Value::Text(text) => self.add_text(name, text),
+            Value::Int(value) => self.add_other(name, |out, _| integer(out, *value)),
+            Value::Uint(value) => {
+                self.add_other(name, |out, _| json::integer(out, *value, false));
+            }
+            Value::Float(value) => self.add_other(name, |out, format| format.float(out, *value)),
+            Value::Bool(value) => self.add_other(name, |out, _| boolean(out, *value)),
         }
     }
 
     /// Adds a text like [`add`](Self::add).
     pub(super) fn add_text(&mut self, name: &'static str, text: &str) {
-        if self.fields.is_free(name) && self.allows(name, 0) {
-            self.begin(name, |out, this| this.string(out, name, text));
+        if self.may_add(name) {
+            let text = self.redactor.field(name, text);
+            self.format.string(&mut self.fields.own, &text);
         }
+    }
+
+    fn add_other(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>, Format)) {
+        if self.may_add(name) {
+            self.write_other(self.redactor.is_secret(name), write);
+        }
+    }
+
+    /// Begins an added field, unless the line has one of this name.
+    fn may_add(&mut self, name: &'static str) -> bool {
+        let template = self.template;
+        let is_there = |own: &Own| own.name == name && self.fields.is_present(own.first);
+        let is_own = template
+            .plans
+            .iter()
+            .any(|plan| matches!(&plan.place, Place::Own(own) if is_there(own)));
+        let is_taken = is_own
+            || is_reserved(name)
+            || Known::find(name).is_some()
+            || self.fields.added.contains(&name);
+        if is_taken || !self.allows(name) {
+            return false;
+        }
+        self.fields.added.push(name);
+        self.format.name(&mut self.fields.own, name);
+        true
     }
 
     /// Sets a known field that the event does not have.
     pub(super) fn fill(&mut self, known: Known, text: &str) {
-        if self.fields.known[known as usize].is_none() {
-            self.set(known, known.name(), text);
-        }
+        self.set(known, text);
     }
 
-    fn set(&mut self, known: Known, name: &str, text: &str) {
+    fn set(&mut self, known: Known, text: &str) {
+        if self.fields.known[known as usize].is_some() {
+            return;
+        }
         let start = self.fields.values.len();
-        let mut values = std::mem::take(&mut self.fields.values);
-        if known == Known::Message {
-            let text = self.redactor.text(text);
-            match self.format {
-                Format::Json => json::string(&mut values, &text),
-                Format::Pretty => super::style::readable(&mut values, &text),
-            }
-        } else {
-            self.string(&mut values, name, text);
+        let text = self.redactor.text(text);
+        match (self.format, known) {
+            (Format::Pretty, Known::Message) => readable(&mut self.fields.values, &text),
+            _ => self.format.string(&mut self.fields.values, &text),
         }
-        self.fields.known[known as usize] = Some(start..values.len());
-        self.fields.values = values;
+        self.fields.known[known as usize] = Some(start..self.fields.values.len());
     }
 
-    fn allows(&self, name: &str, underscores: u8) -> bool {
-        let Some(domain) = self.limited else {
-            return true;
-        };
-        if underscores == 0 {
-            return self.redactor.allows(Some(domain), name);
+    fn set_target(&mut self, text: &str) {
+        let start = self.fields.values.len();
+        match self.format {
+            Format::Json => json::string(&mut self.fields.values, text),
+            Format::Pretty => readable(&mut self.fields.values, text),
         }
-        let written = format!("{name}{}", "_".repeat(underscores.into()));
-        self.redactor.allows(Some(domain), &written)
+        self.fields.target = Some(start..self.fields.values.len());
     }
 
-    fn begin(&mut self, name: &'static str, value: impl FnOnce(&mut Vec<u8>, &Self)) {
-        let Some((name, underscores)) = self.fields.place(name) else {
-            return;
-        };
-        if underscores > 0 && !self.allows(name, underscores) {
-            return;
-        }
-        let mut own = std::mem::take(&mut self.fields.own);
-        self.format.name(&mut own, name, underscores);
-        value(&mut own, self);
-        self.fields.own = own;
+    fn allows(&self, name: &str) -> bool {
+        self.limited
+            .is_none_or(|domain| self.redactor.allows(Some(domain), name))
     }
 
-    fn string(&self, out: &mut Vec<u8>, name: &str, text: &str) {
-        self.format.string(out, &self.redactor.field(name, text));
-    }
-
-    /// Writes something that is no text, unless it is a secret all the same.
-    fn number(&self, out: &mut Vec<u8>, name: &str, write: impl FnOnce(&mut Vec<u8>, Format)) {
-        let start = out.len();
-        write(out, self.format);
-        let text = std::str::from_utf8(&out[start..]).unwrap_or_default();
-        let redacted = match self.redactor.field(name, text) {
-            std::borrow::Cow::Borrowed(_) => None,
-            std::borrow::Cow::Owned(redacted) => Some(redacted),
-        };
-        if let Some(redacted) = redacted {
-            out.truncate(start);
-            self.format.string(out, &redacted);
+    /// Begins one of the event's own fields, unless it is there already or may not leave.
+    fn begin(&mut self, own: &Own) -> bool {
+        if self.fields.is_present(own.first) || !self.allows(&own.name) {
+            return false;
         }
+        self.fields.set_present(own.first);
+        self.fields.own.extend_from_slice(&own.begin);
+        true
     }
 
     /// Takes a field whose value is text.
     fn text(&mut self, field: &Field, text: &str) {
-        let name = field.name();
-        if self.is_log && name.starts_with("log.") {
-            if name == "log.target" {
-                let start = self.fields.values.len();
-                self.fields.values.extend_from_slice(text.as_bytes());
-                self.fields.target = Some(start..self.fields.values.len());
-            }
+        let Some(plan) = self.template.plans.get(field.index()) else {
             return;
-        }
-        match Known::find(name) {
-            Some(known) if self.fields.known[known as usize].is_none() => {
-                self.set(known, name, text);
-            }
-            Some(_) => {}
-            None => {
-                if is_reserved(name) || self.allows(name, 0) {
-                    self.begin(name, |out, this| this.string(out, name, text));
+        };
+        match &plan.place {
+            Place::Nowhere => {}
+            Place::Target => self.set_target(text),
+            Place::Known(known) => self.set(*known, text),
+            Place::Own(own) => {
+                if self.begin(own) {
+                    let text = if plan.is_secret {
+                        self.redactor.field(&own.name, text)
+                    } else {
+                        self.redactor.text(text)
+                    };
+                    self.format.string(&mut self.fields.own, &text);
                 }
             }
         }
@@ -287,15 +216,37 @@ impl<'a> Collector<'a> {
 
     /// Takes a field whose value is no text.
     fn other(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>, Format)) {
-        let name = field.name();
-        let is_bookkeeping = self.is_log && name.starts_with("log.");
-        if is_bookkeeping || Known::find(name).is_some() {
-            let mut text = Vec::new();
-            write(&mut text, Format::Pretty);
-            return self.text(field, std::str::from_utf8(&text).unwrap_or_default());
+        let Some(plan) = self.template.plans.get(field.index()) else {
+            return;
+        };
+        if let Place::Own(own) = &plan.place {
+            if self.begin(own) {
+                self.write_other(plan.is_secret, write);
+            }
+            return;
         }
-        if is_reserved(name) || self.allows(name, 0) {
-            self.begin(name, |out, this| this.number(out, name, write));
+        let mut text = Vec::new();
+        write(&mut text, Format::Pretty);
+        self.text(field, std::str::from_utf8(&text).unwrap_or_default());
+    }
+
+    /// Writes something that is no text, unless it is a secret all the same.
+    fn write_other(&mut self, is_secret: bool, write: impl FnOnce(&mut Vec<u8>, Format)) {
+        let own = &mut self.fields.own;
+        let start = own.len();
+        write(own, self.format);
+        if !is_secret && own.len() - start < SHORT_NUMBER {
+            return;
+        }
+        let text = std::str::from_utf8(&own[start..]).unwrap_or_default();
+        let redacted = if is_secret {
+            self.redactor.field("secret", text)
+        } else {
+            self.redactor.text(text)
+        };
+        if let Cow::Owned(redacted) = redacted {
+            own.truncate(start);
+            self.format.string(own, &redacted);
         }
     }
 

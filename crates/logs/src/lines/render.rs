@@ -5,11 +5,12 @@ use std::time::SystemTime;
 use campanile_recorder::LogAttributes;
 use campanile_redaction::Redactor;
 use campanile_semconv::event as names;
-use tracing::{Event, Level, Metadata};
+use tracing::{Event, Level};
 
-use super::fields::{Collector, Fields, Known};
+use super::fields::{Collector, Fields};
 use super::scene::{Domain, Id, Scene, SpanIds};
 use super::style::{Format, readable};
+use super::template::{Known, Template, Templates};
 use crate::time::Clock;
 use crate::{Sink, json, time};
 
@@ -25,12 +26,14 @@ pub(super) struct Buffers {
     pub(super) line: Vec<u8>,
     fields: Fields,
     clock: Clock,
+    pub(super) templates: Templates,
 }
 
 impl Buffers {
     pub(super) fn recycle(&mut self) {
         if self.line.capacity() + self.fields.capacity() > KEEP_BYTES {
-            *self = Self::default();
+            self.line = Vec::new();
+            self.fields = Fields::default();
         }
     }
 }
@@ -102,7 +105,7 @@ impl Look {
             }
         }
         for (name, number) in numbers {
-            self.format.name(&mut out, name, 0);
+            self.format.name(&mut out, name);
             json::integer(&mut out, *number, false);
         }
         out.extend_from_slice(self.end());
@@ -114,18 +117,20 @@ impl Look {
         &self,
         buffers: &mut Buffers,
         event: &Event<'_>,
+        template: &Template,
         scene: &Scene,
         domain: Option<&str>,
         redactor: &Redactor,
     ) {
-        let metadata = event.metadata();
+        let level = *event.metadata().level();
         let Buffers {
             line,
             fields,
             clock,
+            ..
         } = buffers;
         fields.clear();
-        let mut collector = Collector::new(fields, self.format, redactor, domain, metadata);
+        let mut collector = Collector::new(fields, template, self.format, redactor, domain);
         event.record(&mut collector);
         if let Some(domain) = scene.domain.as_ref().map(Domain::as_str) {
             collector.fill(Known::Domain, domain);
@@ -142,8 +147,8 @@ impl Look {
         }
         line.clear();
         match self.format {
-            Format::Json => self.json(line, clock, fields, metadata, scene.span),
-            Format::Pretty => self.pretty(line, clock, fields, metadata, scene.span),
+            Format::Json => self.json(line, clock, fields, level, template, scene.span),
+            Format::Pretty => self.pretty(line, clock, fields, level, template, scene.span),
         }
         line.extend_from_slice(self.end());
     }
@@ -153,13 +158,14 @@ impl Look {
         out: &mut Vec<u8>,
         clock: &mut Clock,
         fields: &Fields,
-        metadata: &'static Metadata<'static>,
+        of: Level,
+        template: &Template,
         span: Option<SpanIds>,
     ) {
         out.extend_from_slice(b"{\"timestamp\":\"");
         clock.write(out, SystemTime::now());
         out.extend_from_slice(b"\",\"level\":\"");
-        out.extend_from_slice(level(*metadata.level()).trim_ascii_end().as_bytes());
+        out.extend_from_slice(level(of).trim_ascii_end().as_bytes());
         out.push(b'"');
         out.extend_from_slice(&self.service);
         let or_null = |out: &mut Vec<u8>, known| {
@@ -171,16 +177,14 @@ impl Look {
         out.extend_from_slice(b",\"request_id\":");
         or_null(out, Known::RequestId);
         out.extend_from_slice(b",\"event\":");
-        match (fields.known(Known::Event), name(metadata)) {
-            (None, Some(name)) => json::string(out, name),
-            _ => or_null(out, Known::Event),
-        }
+        let event = fields.known(Known::Event).or(template.event.as_deref());
+        out.extend_from_slice(event.unwrap_or(b"null"));
         out.extend_from_slice(b",\"outcome\":");
         or_null(out, Known::Outcome);
         out.extend_from_slice(b",\"message\":");
         or_null(out, Known::Message);
         out.extend_from_slice(b",\"target\":");
-        json::string(out, fields.target().unwrap_or(metadata.target()));
+        out.extend_from_slice(fields.target().unwrap_or(&template.target));
         out.extend_from_slice(&fields.own);
     }
 
@@ -189,19 +193,20 @@ impl Look {
         out: &mut Vec<u8>,
         clock: &mut Clock,
         fields: &Fields,
-        metadata: &'static Metadata<'static>,
+        of: Level,
+        template: &Template,
         span: Option<SpanIds>,
     ) {
         clock.write(out, SystemTime::now());
         out.push(b' ');
-        self.level(out, *metadata.level());
+        self.level(out, of);
         out.push(b' ');
         match fields.known(Known::Domain) {
             Some(domain) => out.extend_from_slice(domain),
-            None => readable(out, fields.target().unwrap_or(metadata.target())),
+            None => out.extend_from_slice(fields.target().unwrap_or(&template.target)),
         }
         let event = fields.known(Known::Event);
-        if let Some(event) = event.or(name(metadata).map(str::as_bytes)) {
+        if let Some(event) = event.or(template.event.as_deref()) {
             out.extend_from_slice(b" [");
             out.extend_from_slice(event);
             out.push(b']');
@@ -212,13 +217,13 @@ impl Look {
         }
         for known in [Known::Outcome, Known::RequestId] {
             if let Some(value) = fields.known(known) {
-                self.format.name(out, known.name(), 0);
+                self.format.name(out, known.name());
                 out.extend_from_slice(value);
             }
         }
         out.extend_from_slice(&fields.own);
         if let Some(span) = span {
-            self.format.name(out, "trace", 0);
+            self.format.name(out, "trace");
             json::hex(out, &span.trace[..SHORT_TRACE]);
         }
     }
@@ -243,13 +248,6 @@ impl Look {
             Format::Pretty => b"\n",
         }
     }
-}
-
-/// The name that the event was given; `None` for the place in the source that stands in for it.
-fn name(metadata: &Metadata<'static>) -> Option<&'static str> {
-    let name = metadata.name();
-    let is_none = name.starts_with("event ") || name == "log event";
-    (!is_none).then_some(name)
 }
 
 /// All of one width.

@@ -10,7 +10,8 @@ use tracing::Dispatch;
 use tracing::field::{Field, Visit};
 use tracing::span;
 
-use super::fields::{Chain, Known};
+use super::fields::Chain;
+use super::template::Known;
 
 /// Finds the OpenTelemetry context of a `tracing` span. `tracing_opentelemetry::get_otel_context`
 /// is one.

@@ -47,20 +47,17 @@ impl FromStr for Format {
 }
 
 impl Format {
-    /// Begins one more field; `underscores` follow the name.
-    pub(super) fn name(self, out: &mut Vec<u8>, name: &str, underscores: u8) {
-        let underscores = std::iter::repeat_n(b'_', underscores.into());
+    /// Begins one more field.
+    pub(super) fn name(self, out: &mut Vec<u8>, name: &str) {
         match self {
             Self::Json => {
                 out.extend_from_slice(b",\"");
                 json::escaped(out, name);
-                out.extend(underscores);
                 out.extend_from_slice(b"\":");
             }
             Self::Pretty => {
                 out.push(b' ');
                 readable(out, name);
-                out.extend(underscores);
                 out.push(b'=');
             }
         }
