@@ -56,4 +56,6 @@ mod guide {
     mod collector_down {}
     #[doc = include_str!("../../../docs/guide/sampling.md")]
     mod sampling {}
+    #[doc = include_str!("../../../docs/guide/privacy.md")]
+    mod privacy {}
 }
