@@ -102,6 +102,19 @@ const LONG: &[Step] = &[
         ],
     },
     Step {
+        name: "cost of a line",
+        folder: "bench",
+        cargo: &[
+            "run",
+            "--release",
+            "--quiet",
+            "-p",
+            "campanile-bench-logs",
+            "--",
+            "--check",
+        ],
+    },
+    Step {
         name: "receiver ingest",
         folder: "bench",
         cargo: &[
