@@ -191,8 +191,8 @@ async fn deltas_add_up_whatever_flushes_meet() {
             })
             .collect();
         while threads.iter().any(|thread| !thread.is_finished()) {
-            let (one, other) = tokio::join!(telemetry.flush(DEADLINE), telemetry.flush(DEADLINE));
-            assert!(one.is_complete() && other.is_complete(), "{one} {other}");
+            // What comes meanwhile may still wait when they end; the totals below are exact.
+            let _ = tokio::join!(telemetry.flush(DEADLINE), telemetry.flush(DEADLINE));
         }
         // The last collection is the shutdown's.
         exchanges(&recorder, 9);
