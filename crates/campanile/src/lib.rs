@@ -4,6 +4,7 @@
 
 pub use campanile_http as http;
 pub use campanile_logs as logs;
+pub use campanile_logs::{JoinSet, audit, carried, events, spawn, spawn_blocking};
 pub use campanile_propagation as propagation;
 pub use campanile_propagation::Trust;
 pub use campanile_recorder as recorder;

@@ -50,16 +50,6 @@ Own {
     CAMPANILE_TELEMETRY_FAILING = "campanile.telemetry.failing";
     /// Export works again, and what was lost meanwhile.
     CAMPANILE_TELEMETRY_RECOVERED = "campanile.telemetry.recovered";
-    /// A message was stored and handed to the live connections.
-    CHAT_MESSAGE_STORED = "chat.message.stored";
-    /// A room was opened.
-    CHAT_ROOM_CREATED = "chat.room.created";
-    /// A request failed because the database did.
-    CHAT_STORE_FAILED = "chat.store.failed";
-    /// The server listens, or what it does not listen for, and why.
-    CHAT_SERVER_STARTED = "chat.server.started";
-    /// The server stops.
-    CHAT_SERVER_STOPPED = "chat.server.stopped";
     /// A WebSocket peer no longer answered, and its session was ended.
     WEBSOCKET_HEARTBEAT_LOST = "websocket.heartbeat.lost";
     /// A WebSocket peer did not read what was sent to it, and its session was ended.

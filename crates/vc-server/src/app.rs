@@ -13,11 +13,12 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Extension, Router};
-use campanile::Trust;
 use campanile::http::{RouteLayer, ServerLayer, TimedOut};
 use campanile::recorder::Source;
 use campanile::ws::Sessions;
+use campanile::{Telemetry, Trust};
 
+use crate::answerable::Answerable;
 use crate::api::{self, Problem};
 use crate::hub::Hub;
 use crate::store::{Store, StoreError};
@@ -38,6 +39,8 @@ pub struct App {
     pub(crate) hub: Hub,
     /// The open sockets.
     pub(crate) sessions: Sessions,
+    /// The audit trail.
+    pub(crate) answerable: Answerable,
     /// Where this server's telemetry can be seen, if it can.
     pub(crate) live_page: LivePageUrl,
 }
@@ -55,6 +58,7 @@ macro_rules! part {
 part!(store: Store);
 part!(hub: Hub);
 part!(sessions: Sessions);
+part!(answerable: Answerable);
 part!(live_page: LivePageUrl);
 
 /// The address of the live page, when there is one.
@@ -86,13 +90,14 @@ impl App {
     /// When the database fails.
     pub async fn new(
         store: Store,
-        telemetry: &impl Source,
+        telemetry: &Telemetry,
         live_page: Option<&str>,
     ) -> Result<Self, StoreError> {
         Ok(Self {
             hub: Hub::new(&store.rooms().await?),
             store,
             sessions: Sessions::new(telemetry),
+            answerable: Answerable::new(telemetry),
             live_page: LivePageUrl(live_page.map(Arc::from)),
         })
     }

@@ -7,10 +7,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod answerable;
 mod api;
 mod app;
 mod check;
 mod demo;
+mod events;
 mod failure;
 mod hub;
 mod live;
@@ -22,6 +24,7 @@ pub mod words;
 
 pub use app::App;
 pub use check::check;
+pub use events::EVENTS;
 pub use failure::Failure;
 pub use options::Options;
 pub use serve::serve;

@@ -14,11 +14,13 @@ use axum::extract::{FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use campanile::audit::{Entry, Outcome};
 use campanile::ws::{Session, Upgrade};
 use serde::{Deserialize, Serialize};
 
 use crate::api::Problem;
 use crate::app::App;
+use crate::events::{Arrival, LiveArrival};
 use crate::hub::{Event, Hub, Next, Presence};
 use crate::words::PersonName;
 
@@ -59,13 +61,16 @@ struct Introduction {
     author: Option<String>,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Guest {
+impl FromRequestParts<App> for Guest {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        same_origin(&parts.headers)?;
-        let query = Query::<Introduction>::from_request_parts(parts, state).await;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let query = Query::<Introduction>::from_request_parts(parts, app).await;
         let author = query.ok().and_then(|Query(query)| query.author);
+        if let Err(problem) = same_origin(&parts.headers) {
+            refuse(app, parts, author.as_deref());
+            return Err(problem);
+        }
         Ok(Self(PersonName::new(author.as_deref().unwrap_or(""))?))
     }
 }
@@ -83,10 +88,31 @@ pub(crate) async fn connect(
         .read_buffer_size(MAX_SAID)
         .write_buffer_size(WRITE_BUFFER)
         .on_session(async move |session: Session| {
+            let outcome = Arrival::Admitted;
+            LiveArrival { outcome }.emit("someone came");
             let presence = app.hub.join();
             talk(session, presence, app.hub, author).await;
         });
     Ok(response)
+}
+
+/// Records that a page of another site was refused, and which one it was.
+fn refuse(app: &App, parts: &Parts, author: Option<&str>) {
+    let outcome = Arrival::Refused;
+    LiveArrival { outcome }.emit("a page of another site was refused");
+    let origin = parts.headers.get(header::ORIGIN);
+    let origin = origin.and_then(|origin| origin.to_str().ok());
+    let mut entry = Entry::new("live.connect", Outcome::Denied)
+        .target("live connections")
+        .policy("same origin")
+        .reason(format!(
+            "asked by a page of {}",
+            origin.unwrap_or("an unreadable origin")
+        ));
+    if let Some(author) = author {
+        entry = entry.actor(app.answerable.person(author));
+    }
+    app.answerable.record(entry);
 }
 
 /// A page of another site may open a socket to this server; a browser says so, and is refused.

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
-use campanile::semconv::event;
 use campanile::{Telemetry, telemetry::Builder};
 use campanile_live_page::LivePage;
 use campanile_otlp_receiver::Receiver;
@@ -19,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::events::{AcceptFailed, RequestsCut, ServerStarted, ServerStopped};
 use crate::store::Store;
 use crate::{App, Failure, Options, demo};
 
@@ -95,17 +95,17 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     let people = options
         .demo
         .then(|| demo::start(&url, store.path(), stopping));
-    tracing::info!(name: event::CHAT_SERVER_STARTED, "listening");
+    ServerStarted {}.emit("listening");
 
     asked_to_stop.await;
-    tracing::info!(name: event::CHAT_SERVER_STOPPED, "stopping");
+    ServerStopped {}.emit("stopping");
     stop.send_replace(true);
     if let Some(people) = people {
         people.leave(REQUESTS_END).await;
     }
     let (requests, _) = tokio::join!(timeout(REQUESTS_END, server), sessions.drain(SESSIONS_END));
     if requests.is_err() {
-        tracing::warn!(name: event::CHAT_SERVER_STOPPED, "requests were still under way; they were ended");
+        RequestsCut {}.emit("requests were still under way; they were ended");
     }
     telemetry.shutdown(TELEMETRY_ENDS).await.log();
     store.close().await;
@@ -234,7 +234,8 @@ async fn run(listener: TcpListener, router: Router, stopping: watch::Receiver<bo
         .with_graceful_shutdown(stopped(stopping))
         .await;
     if let Err(error) = served {
-        tracing::error!(name: event::CHAT_SERVER_STOPPED, "cannot accept connections: {error}");
+        let error = error.to_string();
+        AcceptFailed { error }.emit("cannot accept connections");
     }
 }
 

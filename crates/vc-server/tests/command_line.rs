@@ -5,8 +5,6 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 
-use campanile::semconv::event;
-
 fn vc_server() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vc-server"));
     for (name, _) in std::env::vars_os() {
@@ -144,12 +142,12 @@ async fn telemetry_that_goes_elsewhere_arrives_there_and_the_live_page_is_off() 
     let logs = receiver.logs();
     let start = logs
         .iter()
-        .find(|line| line.event_name == event::CHAT_SERVER_STARTED)
+        .find(|line| line.event_name == "chat.server.started")
         .unwrap();
     assert_eq!(start.resource.service_name(), "vc-server");
     assert!(
         logs.iter()
-            .any(|line| line.event_name == event::CHAT_SERVER_STOPPED)
+            .any(|line| line.event_name == "chat.server.stopped")
     );
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, header};
-use campanile::semconv::{attribute, event, span};
+use campanile::semconv::{attribute, span};
 use campanile_otlp_receiver::contract::{Contract, Registry};
 use campanile_otlp_receiver::{Span, SpanKind};
 use futures_util::StreamExt;
@@ -103,7 +103,7 @@ async fn a_message_is_one_trace_from_its_caller_to_the_database() {
     let logs = server.receiver.logs();
     let line = logs
         .iter()
-        .find(|line| line.event_name == event::CHAT_MESSAGE_STORED);
+        .find(|line| line.event_name == "chat.message.stored");
     let line = line.unwrap();
     assert_eq!(
         (line.trace_id, line.span_id),
@@ -193,7 +193,7 @@ async fn a_locked_database_is_an_answer_a_failed_span_and_a_line() {
     let logs = server.receiver.logs();
     let line = logs
         .iter()
-        .find(|line| line.event_name == event::CHAT_STORE_FAILED)
+        .find(|line| line.event_name == "chat.store.failed")
         .unwrap();
     assert_eq!(line.span_id, Some(insert.span_id));
 }

@@ -171,16 +171,26 @@ fn references(out: &mut String, keys: &[&str]) {
 
 fn events(origin: Origin) -> String {
     let mut out = format!("{HEADER}groups:\n");
-    for e in event::ALL.iter().filter(|e| e.origin == origin) {
-        let _ = writeln!(
-            out,
-            "  - id: event.{name}\n    type: event\n    name: {name}\n    stability: {}\n    brief: {}",
-            stability(origin),
-            quoted(e.brief),
-            name = e.name
-        );
+    let named = event::ALL.iter().filter(|e| e.origin == origin);
+    for (name, brief) in named.map(|e| (e.name, e.brief)) {
+        one_event(&mut out, name, stability(origin), brief, &[]);
+    }
+    if origin == Origin::Own {
+        for e in vc_server::EVENTS {
+            let keys: Vec<_> = e.fields.iter().map(|field| field.key).collect();
+            one_event(&mut out, e.name, stability(origin), e.brief, &keys);
+        }
     }
     out
+}
+
+fn one_event(out: &mut String, name: &str, stability: &str, brief: &str, keys: &[&str]) {
+    let _ = writeln!(
+        out,
+        "  - id: event.{name}\n    type: event\n    name: {name}\n    stability: {stability}\n    brief: {}",
+        quoted(brief),
+    );
+    references(out, keys);
 }
 
 fn spans() -> String {

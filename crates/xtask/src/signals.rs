@@ -63,6 +63,20 @@ fn page() -> String {
             event.origin.as_str()
         );
     }
+    out += "\n### Of the reference server\n\nDeclared in `crates/vc-server/src/events.rs`, as an application declares its own.\n\n| event | domain | level | outcomes | fields |\n| --- | --- | --- | --- | --- |\n";
+    for event in vc_server::EVENTS {
+        let keys: Vec<_> = event.fields.iter().map(|field| field.key).collect();
+        let _ = writeln!(
+            out,
+            "| `{}`<br>{} | {} | {} | {} | {} |",
+            event.name,
+            event.brief,
+            event.domain,
+            event.level,
+            codes(event.outcomes),
+            codes(&keys)
+        );
+    }
     for (title, origin) in [
         ("Attributes of our own", Origin::Own),
         ("Standard attributes", Origin::Standard),

@@ -33,7 +33,11 @@ impl LogProcessor for Logs {
 
 /// What the exchange under way says of every record: its domain, its id, allowed baggage.
 fn add_exchange(record: &mut SdkLogRecord) {
-    if let Some(domain) = Route::current().and_then(Route::domain) {
+    // A typed event says its own.
+    let is_named = record
+        .attributes_iter()
+        .any(|(key, _)| key.as_str() == attribute::CAMPANILE_DOMAIN);
+    if !is_named && let Some(domain) = Route::current().and_then(Route::domain) {
         record.add_attribute(attribute::CAMPANILE_DOMAIN, domain);
     }
     Context::map_current(|context| {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use campanile::semconv::{attribute, event, span};
+use campanile::semconv::{attribute, span};
 use opentelemetry::trace::TraceContextExt;
 use serde::{Deserialize, Serialize};
 use tracing::Instrument;
@@ -12,6 +12,7 @@ use tracing::Instrument;
 use super::Problem;
 use super::body::{Asked, Body, Named};
 use crate::app::SeenAt;
+use crate::events::MessageStored;
 use crate::hub::{Event, Hub};
 use crate::store::{Message, Store, Window};
 use crate::words::{PersonName, Text};
@@ -99,14 +100,11 @@ fn fan_out(hub: &Hub, message: &Message, reference: Option<&str>) {
     // signed, as the tracing bridge writes unsigned numbers as text
     let count = i64::try_from(told).unwrap_or(i64::MAX);
     span.record(attribute::CHAT_RECIPIENT_COUNT, count);
-    tracing::info!(
-        name: event::CHAT_MESSAGE_STORED,
-        {
-            { attribute::CHAT_ROOM_ID } = message.room,
-            { attribute::CHAT_RECIPIENT_COUNT } = count,
-        },
-        "message stored and handed on"
-    );
+    let stored = MessageStored {
+        room: &message.room,
+        recipients: count,
+    };
+    stored.emit("message stored and handed on");
 }
 
 /// The id of the trace this request belongs to, when it has one.

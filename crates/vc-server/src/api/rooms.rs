@@ -4,11 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use campanile::semconv::{attribute, event};
+use campanile::audit::{Entry, Outcome};
 use serde::{Deserialize, Serialize};
 
 use super::Problem;
 use super::body::{Body, Named};
+use crate::answerable::Answerable;
+use crate::events::RoomOpened;
 use crate::hub::Hub;
 use crate::store::{Room, Store};
 use crate::words::RoomName;
@@ -69,15 +71,13 @@ pub(crate) async fn one(
 pub(crate) async fn open(
     State(store): State<Store>,
     State(hub): State<Hub>,
+    State(answerable): State<Answerable>,
     Body(wanted): Body<Wanted>,
 ) -> Result<impl IntoResponse, Problem> {
     let room = store.open_room(&RoomName::new(&wanted.name)?).await??;
     hub.add_room(&room);
-    tracing::info!(
-        name: event::CHAT_ROOM_CREATED,
-        { { attribute::CHAT_ROOM_ID } = room.id },
-        "room opened"
-    );
+    RoomOpened { room: &room.id }.emit("room opened");
+    answerable.record(Entry::new("room.open", Outcome::Done).target(format!("room {}", room.id)));
     let address = [(header::LOCATION, format!("/rooms/{}", room.id))];
     Ok((StatusCode::CREATED, address, Json(Listed::new(room, &hub))))
 }

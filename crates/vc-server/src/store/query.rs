@@ -5,12 +5,13 @@
 
 use std::future::Future;
 
-use campanile::semconv::{attribute, event, span, value};
+use campanile::semconv::{attribute, span, value};
 use tracing::field::Empty;
 use tracing::instrument::WithSubscriber;
 use tracing::{Dispatch, Span};
 
 use super::error::{StoreError, class};
+use crate::events::StoreFailed;
 
 /// What a query does, in the words of the conventions.
 pub(super) struct Query {
@@ -68,11 +69,7 @@ async fn observed<T>(
         span.record("otel.status_code", "ERROR");
         span.record(attribute::ERROR_TYPE, class);
         span.in_scope(|| {
-            tracing::error!(
-                name: event::CHAT_STORE_FAILED,
-                { { attribute::ERROR_TYPE } = class },
-                "the database did not do what was asked"
-            );
+            StoreFailed { class }.emit("the database did not do what was asked");
         });
     }
     Ok(result?)
