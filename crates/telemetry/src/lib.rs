@@ -54,6 +54,8 @@ mod guide {
     mod environment {}
     #[doc = include_str!("../../../docs/guide/collector-down.md")]
     mod collector_down {}
+    #[doc = include_str!("../../../docs/guide/audit.md")]
+    mod audit {}
     #[doc = include_str!("../../../docs/guide/logs.md")]
     mod logs {}
     #[doc = include_str!("../../../docs/guide/sampling.md")]
