@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use campanile_logs::audit::{self, Audit, Way};
-use campanile_logs::{Lines, LogFilter, Sink};
+use campanile_logs::{Lines, LogFilter};
 use campanile_recorder::{Meter as OurMeter, Stock, StockMeter};
 use campanile_redaction::Redactor;
 use campanile_semconv::SCHEMA_URL;
@@ -16,7 +16,7 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{
     Aggregation, Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream,
 };
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Dispatch, Metadata};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
@@ -25,15 +25,17 @@ use tracing_subscriber::layer::SubscriberExt;
 use crate::builder::Builder;
 use crate::config::{Config, FOR_EVER, Recording};
 use crate::lean::metrics::{DEFAULT_CAP, Registry, WithoutHistograms};
-use crate::pipeline::{Notices, Pace, Pipeline, Route};
+use crate::lean::{self, values::Values};
+use crate::pipeline::{Lane, Notices, Pace, Pipeline, Route};
 use crate::sampling::Sampler;
+use crate::tracer::{Tracer, Tracers};
 use crate::{Signal, own_metrics, sdk};
 
 /// The three providers of the SDK, and our own series.
 pub(crate) struct Providers {
     /// None on the stock path, and when metrics are not exported.
     pub(crate) own_series: Option<Arc<Registry>>,
-    pub(crate) tracers: SdkTracerProvider,
+    pub(crate) tracers: Tracers,
     pub(crate) meters: SdkMeterProvider,
     pub(crate) loggers: SdkLoggerProvider,
 }
@@ -103,10 +105,10 @@ pub(crate) fn audit_ways(
 /// Builds the providers; what has no lane in the pipeline records nothing.
 pub(crate) fn providers(
     config: &Config,
+    builder: &Builder,
     pipeline: Option<&Pipeline>,
-    redactor: &Redactor,
-    lines: &Sink,
 ) -> Providers {
+    let (redactor, lines) = (&builder.redactor, &builder.lines);
     let resource = &config.resource;
     let lane = |signal| pipeline.and_then(|pipeline| pipeline.lane(signal)).cloned();
     let sampler = Sampler::new(config.sampling.clone());
@@ -147,23 +149,22 @@ pub(crate) fn providers(
         }
     }
 
-    let mut tracers = SdkTracerProvider::builder()
-        .with_resource(resource.clone())
-        .with_span_limits(config.span_limits);
-    match lane(Signal::Traces) {
-        Some(lane) => {
-            own_metrics::observe_sampler(&own, &sampler);
-            tracers = tracers
-                .with_sampler(sampler.clone())
-                .with_span_processor(sdk::Spans {
-                    lane,
-                    sampler,
-                    redactor: redactor.clone(),
-                });
-        }
-        // Ids for the log lines are made all the same; nothing is recorded.
-        None => tracers = tracers.with_sampler(opentelemetry_sdk::trace::Sampler::AlwaysOff),
+    let traces = lane(Signal::Traces);
+    if traces.is_some() {
+        own_metrics::observe_sampler(&own, &sampler);
     }
+    let tracers = match config.recording {
+        Recording::Lean => Tracers::Lean(lean::TracerProvider::new(
+            traces,
+            sampler,
+            config.span_limits,
+            Values {
+                redactor: redactor.clone(),
+                length: config.value_limits.span_value_length,
+            },
+        )),
+        Recording::Stock => Tracers::Stock(stock_tracers(config, builder, traces, sampler)),
+    };
 
     let mut loggers = SdkLoggerProvider::builder().with_resource(resource.clone());
     if let Some(lane) = lane(Signal::Logs) {
@@ -171,15 +172,44 @@ pub(crate) fn providers(
     }
     Providers {
         own_series,
-        tracers: tracers.build(),
+        tracers,
         meters,
         loggers: loggers.build(),
     }
 }
 
+/// The tracer provider of the SDK, with what the user adds to it.
+fn stock_tracers(
+    config: &Config,
+    builder: &Builder,
+    lane: Option<Arc<Lane>>,
+    sampler: Sampler,
+) -> SdkTracerProvider {
+    let mut tracers = SdkTracerProvider::builder()
+        .with_resource(config.resource.clone())
+        .with_span_limits(config.span_limits);
+    let Some(lane) = lane else {
+        // Ids for the log lines are made all the same; nothing is recorded.
+        return tracers
+            .with_sampler(opentelemetry_sdk::trace::Sampler::AlwaysOff)
+            .build();
+    };
+    tracers = tracers
+        .with_sampler(sampler.clone())
+        .with_span_processor(sdk::Spans {
+            lane,
+            sampler,
+            redactor: builder.redactor.clone(),
+        });
+    if let Some(adjust) = &builder.adjust_tracers {
+        tracers = adjust(tracers);
+    }
+    tracers.build()
+}
+
 /// The recorder of the layers: over our own series, or over the SDK for everything.
-pub(crate) fn recorder(config: &Config, providers: &Providers) -> Stock<SdkTracer> {
-    let scope = Stock::<SdkTracer>::scope();
+pub(crate) fn recorder(config: &Config, providers: &Providers) -> Stock<Tracer> {
+    let scope = Stock::<Tracer>::scope();
     let tracer = providers.tracers.tracer_with_scope(scope.clone());
     let sdk = || providers.meters.meter_with_scope(scope);
     let stock = match providers.own_series.clone() {

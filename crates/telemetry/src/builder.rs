@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use campanile_logs::Sink;
 use campanile_redaction::Redactor;
+use opentelemetry_sdk::trace::TracerProviderBuilder;
 
 use crate::config::Config;
 use crate::telemetry::DROP_DEADLINE;
@@ -15,6 +16,10 @@ use crate::{ConfigError, InstallError, Sampling, Telemetry};
 
 /// Reads a variable of the environment.
 pub(crate) type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// What a user does to the SDK's tracer provider.
+pub(crate) type AdjustTracers =
+    Arc<dyn Fn(TracerProviderBuilder) -> TracerProviderBuilder + Send + Sync>;
 
 /// Settings of a [`Telemetry`] before it starts. Code says the default, the environment decides.
 #[derive(Clone)]
@@ -29,6 +34,7 @@ pub struct Builder {
     pub(crate) span_fields: Vec<String>,
     pub(crate) keeps_panic_hook: bool,
     pub(crate) drop_deadline: Duration,
+    pub(crate) adjust_tracers: Option<AdjustTracers>,
 }
 
 impl Builder {
@@ -44,6 +50,7 @@ impl Builder {
             span_fields: Vec::new(),
             keeps_panic_hook: false,
             drop_deadline: DROP_DEADLINE,
+            adjust_tracers: None,
         }
     }
 
@@ -80,6 +87,35 @@ impl Builder {
     pub fn sampling(mut self, sampling: Sampling) -> Self {
         self.sampling = sampling;
         self
+    }
+
+    /// Records everything by `opentelemetry_sdk` instead of our own pipeline, which writes OTLP
+    /// directly: the same as `CAMPANILE_PIPELINE=stock`, and the environment wins.
+    ///
+    /// What arrives is the same; a request costs more.
+    pub fn stock(self) -> Self {
+        self.setting("CAMPANILE_PIPELINE", "stock")
+    }
+
+    /// Like [`stock`](Self::stock), with span processors, a sampler or an id generator of your own.
+    ///
+    /// `adjust` gets the builder with our resource, limits, sampler and export in it. With another
+    /// sampler, the rules of [`sampling`](Self::sampling) decide only what is kept late.
+    ///
+    /// ```
+    /// use campanile_telemetry::Telemetry;
+    /// use opentelemetry_sdk::trace::Sampler;
+    ///
+    /// let builder = Telemetry::from_env("chat-api")
+    ///     .stock_with(|tracers| tracers.with_sampler(Sampler::AlwaysOn));
+    /// # let _ = builder;
+    /// ```
+    pub fn stock_with(
+        mut self,
+        adjust: impl Fn(TracerProviderBuilder) -> TracerProviderBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.adjust_tracers = Some(Arc::new(adjust));
+        self.stock()
     }
 
     /// Reads variables with `get` instead of from the process's environment.

@@ -34,6 +34,7 @@ mod signal;
 mod status;
 mod stop;
 mod telemetry;
+mod tracer;
 mod transport;
 
 pub use builder::Builder;
@@ -44,6 +45,7 @@ pub use sampling::Sampling;
 pub use signal::Signal;
 pub use status::{SignalStatus, Status};
 pub use telemetry::Telemetry;
+pub use tracer::{Span, Tracer};
 
 /// The guide's code compiles, and does what it says.
 #[cfg(doctest)]

@@ -150,7 +150,7 @@ fn counter(
         .with_unit(metric.unit)
         .with_description(metric.brief)
         .with_callback(move |observer| {
-            for (error, count) in lane.ledger(|ledger| read(ledger)) {
+            for (error, count) in lane.books(|ledger| read(ledger)) {
                 // A series begins with its first error, the good one at once.
                 if error.is_some() && count == 0 {
                     continue;
@@ -176,7 +176,7 @@ fn level(
         .with_unit(metric.unit)
         .with_description(metric.brief)
         .with_callback(move |observer| {
-            let value = lane.ledger(|ledger| read(ledger));
+            let value = lane.books(|ledger| read(ledger));
             observer.observe(i64::try_from(value).unwrap_or(i64::MAX), &component);
         })
         .build();

@@ -9,13 +9,19 @@
 mod cut;
 mod driver;
 mod encode;
+mod frame;
 mod gate;
 mod lane;
 mod ledger;
+mod local;
 mod notice;
+mod queue;
 mod redact;
+mod shard;
+mod sync;
 mod weight;
 pub(crate) mod wire;
+mod written;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,6 +44,7 @@ pub(crate) use self::lane::{Bounds, Finished, Lane};
 pub(crate) use self::ledger::Ledger;
 pub use self::ledger::Loss;
 pub(crate) use self::notice::Notices;
+pub(crate) use self::written::Scope;
 use crate::Signal;
 use crate::config::ValueLimits;
 use crate::transport::Outlet;
@@ -79,13 +86,16 @@ impl Pipeline {
         let encoder = Arc::new(Encoder::new(resource, limits, redactor));
         let mut lanes = Vec::new();
         let mut outlets = Vec::new();
+        let weight = encoder.request_weight();
+        let lane = |route: &Route| {
+            let lane = Lane::new(route.signal, route.bounds.clone(), weight);
+            Arc::new(lane)
+        };
         for route in &routes {
-            lanes.push(Arc::new(Lane::new(route.signal, route.bounds.clone())));
+            lanes.push(lane(route));
             outlets.push((route.signal, route.outlet.clone()));
         }
-        let audit_lane = audit
-            .as_ref()
-            .map(|route| Arc::new(Lane::new(route.signal, route.bounds.clone())));
+        let audit_lane = audit.as_ref().map(lane);
         let all: Vec<_> = lanes.iter().chain(&audit_lane).cloned().collect();
         notices.about(all.clone());
         let mut commands = Vec::new();

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-pub(crate) use self::sampler::Sampler;
+pub(crate) use self::sampler::{Caller, Sampler, Subject, Verdict};
 
 /// Which traces are kept.
 ///

@@ -72,7 +72,7 @@ pub struct SignalStatus {
 
 impl SignalStatus {
     pub(crate) fn of(lane: &Lane) -> Self {
-        let ledger: Ledger = lane.ledger(|ledger| ledger.clone());
+        let ledger: Ledger = lane.books(|ledger| ledger.clone());
         let dropped = Loss::ALL
             .into_iter()
             .map(|loss| (loss.as_str(), ledger.dropped[loss as usize]));

@@ -14,7 +14,6 @@ use campanile_semconv::event;
 use opentelemetry::global;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracer;
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing_log::AsLog;
@@ -24,7 +23,7 @@ use crate::builder::{Builder, Environment};
 use crate::config::Config;
 use crate::lifecycle::{self, Goal};
 use crate::pipeline::{Notices, Pipeline};
-use crate::{Report, Status, process, stop};
+use crate::{Report, Status, Tracer, process, stop};
 
 /// How long a drop without a shutdown may take.
 pub(crate) const DROP_DEADLINE: Duration = Duration::from_secs(5);
@@ -95,12 +94,7 @@ impl Telemetry {
                 Err(error) => off = Some(format!("the export thread does not start: {error}")),
             }
         }
-        let providers = assemble::providers(
-            &config,
-            pipeline.as_deref(),
-            &builder.redactor,
-            &builder.lines,
-        );
+        let providers = assemble::providers(&config, builder, pipeline.as_deref());
         let filter = assemble::filter(&config);
         let subscriber =
             assemble::subscriber(&config, builder, &filter, &providers, pipeline.as_deref());
@@ -200,7 +194,7 @@ impl Telemetry {
     }
 
     /// A tracer of this pipeline.
-    pub fn tracer(&self, name: &'static str) -> SdkTracer {
+    pub fn tracer(&self, name: &'static str) -> Tracer {
         self.0.providers.tracers.tracer(name)
     }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 fn builder(endpoint: &str) -> Builder {
     Telemetry::from_env("shop")
-        .environment(|_| None)
+        .environment(harness::only_the_pipeline)
         .default_endpoint(endpoint)
         .lines(Sink::nowhere())
         .drop_deadline(Duration::from_millis(100))
@@ -209,7 +209,7 @@ async fn a_log_stream_that_nobody_reads_loses_other_lines_and_keeps_these() {
     let (written, lines) = mpsc::channel();
     let sink = Sink::bounded(Slow(gate, written), 4096);
     let telemetry = Telemetry::from_env("shop")
-        .environment(|_| None)
+        .environment(harness::only_the_pipeline)
         .setting("OTEL_SDK_DISABLED", "true")
         .lines(sink.clone())
         .drop_deadline(Duration::from_millis(100))

@@ -150,7 +150,7 @@ async fn the_pipeline_measures_itself() {
 async fn failures_and_slow_requests_leave_their_root_span() {
     let receiver = Receiver::start().await.unwrap();
     let telemetry = Telemetry::from_env("test")
-        .environment(|_| None)
+        .environment(harness::only_the_pipeline)
         .default_endpoint(receiver.grpc_endpoint())
         .sampling(Sampling::ratio(0.0).slower_than(Duration::from_secs(2)))
         .lines(Sink::nowhere())

@@ -468,7 +468,7 @@ async fn grpc_to_an_http_port_falls_back_and_says_so_once() {
     let receiver = Receiver::start().await.unwrap();
     let (sink, captured) = campanile_logs::Sink::captured();
     let telemetry = Telemetry::from_env("test")
-        .environment(|_| None)
+        .environment(harness::only_the_pipeline)
         .default_endpoint(receiver.http_endpoint())
         // Several attempts are under way together when the first one fails.
         .setting("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16")
@@ -563,7 +563,7 @@ async fn at_most_three_lines_a_minute_speak_of_failures() {
     let receiver = Receiver::start().await.unwrap();
     let (sink, captured) = campanile_logs::Sink::captured();
     let telemetry = Telemetry::from_env("test")
-        .environment(|_| None)
+        .environment(harness::only_the_pipeline)
         .default_endpoint(receiver.grpc_endpoint())
         .setting("CAMPANILE_TELEMETRY_RETRY_FIRST", "1")
         .setting("CAMPANILE_TELEMETRY_RETRY_MAX", "2")
@@ -600,7 +600,7 @@ async fn an_outage_under_load_loses_nothing_and_is_caught_up_with() {
     let receiver = Receiver::start().await.unwrap();
     // Defaults, as they are in production.
     let telemetry = Telemetry::from_env("test")
-        .environment(|_| None)
+        .environment(harness::only_the_pipeline)
         .default_endpoint(receiver.grpc_endpoint())
         .lines(campanile_logs::Sink::nowhere())
         .build();

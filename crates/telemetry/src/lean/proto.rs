@@ -246,6 +246,7 @@ impl Fixed {
     /// Appends ids, parent, kind, times and flags.
     #[inline]
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.reserve(self.len());
         let mut head = [0u8; Self::LEN];
         head[0] = 1 << 3 | 2;
         head[1] = 16;

@@ -177,11 +177,14 @@ impl Driver {
         if !(full || due || !self.flushes.is_empty()) {
             return;
         }
-        let intake = self.lane.take();
+        let mut intake = self.lane.take();
+        let written = std::mem::take(&mut intake.written);
         let (born, mut first, held) = (since, intake.first, intake.bytes);
         let mut weight = 0;
         let mut broken = 0;
-        for encoded in self.encoder.encode(intake, self.lane.bounds.batch) {
+        let size = self.lane.bounds.batch;
+        let framed = self.encoder.frame(&written, size).into_iter().map(Ok);
+        for encoded in framed.chain(self.encoder.encode(intake, size)) {
             match encoded {
                 Ok(finished) => {
                     let batch = Batch {
@@ -204,6 +207,10 @@ impl Driver {
             ledger.reweigh(held, weight);
             ledger.drop_queued(broken, 0, Loss::Internal);
         });
+        if !written.is_empty() {
+            let buffers = written.into_iter().map(|written| written.bytes);
+            self.lane.give_back(buffers);
+        }
     }
 
     /// Gives up what waited too long.

@@ -14,7 +14,9 @@ use opentelemetry_sdk::logs::LogBatch;
 use opentelemetry_sdk::trace::SpanData;
 use prost::Message;
 
+use super::frame::{Frame, Requests};
 use super::lane::{Finished, Intake, LogItem};
+use super::written::Written;
 use super::{cut, redact};
 use crate::config::ValueLimits;
 
@@ -22,6 +24,7 @@ use crate::config::ValueLimits;
 #[derive(Debug)]
 pub(crate) struct Encoder {
     resource: ResourceAttributesWithSchema,
+    frame: Frame,
     limits: ValueLimits,
     redactor: Redactor,
 }
@@ -33,9 +36,15 @@ impl Encoder {
     pub(crate) fn new(resource: &Resource, limits: ValueLimits, redactor: &Redactor) -> Self {
         Self {
             resource: resource.into(),
+            frame: Frame::new(resource),
             limits,
             redactor: redactor.clone(),
         }
+    }
+
+    /// What every request weighs besides its scopes and items.
+    pub(crate) fn request_weight(&self) -> usize {
+        self.frame.weight()
     }
 
     /// Makes requests of at most `batch` items each.
@@ -51,6 +60,15 @@ impl Encoder {
         }
         for chunk in intake.logs.chunks(batch) {
             requests.push(guarded(chunk.len(), || self.logs(chunk)));
+        }
+        requests
+    }
+
+    /// Puts resource and scopes around written items: requests of at most `batch` items each.
+    pub(crate) fn frame(&self, written: &[Written], batch: usize) -> Vec<Finished> {
+        let mut requests = Vec::new();
+        for parts in Requests::new(written, batch as u64) {
+            requests.push(self.frame.around(&parts));
         }
         requests
     }

@@ -1,9 +1,10 @@
 //! The way in: one bounded queue for each signal.
 //!
-//! Producers push under a short lock and never wait. What does not fit, by items or by bytes, is
-//! turned away and counted.
+//! Producers push under a short lock and never wait: items of the SDK into the queue, written ones
+//! into the buffer of their thread. What does not fit, by items or by bytes, is turned away and
+//! counted.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,7 +14,10 @@ use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::Notify;
 
 use super::ledger::{Ledger, Loss};
-use super::weight;
+use super::queue::Queue;
+use super::shard::{Pushed, Shard};
+use super::written::{Scope, Written};
+use super::{local, weight};
 use crate::Signal;
 
 /// How much a lane holds, queued and in flight together, and when it hands over.
@@ -40,6 +44,7 @@ pub(crate) struct Intake {
     pub(crate) spans: Vec<SpanData>,
     pub(crate) logs: Vec<LogItem>,
     pub(crate) finished: Vec<Finished>,
+    pub(crate) written: Vec<Written>,
     pub(crate) items: u64,
     pub(crate) bytes: usize,
     /// When the first of it came.
@@ -48,52 +53,45 @@ pub(crate) struct Intake {
     pub(crate) first: u64,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    intake: Intake,
-    ledger: Ledger,
-    /// Items ever admitted.
-    admitted: u64,
-    closed: bool,
-}
-
 /// One signal's queue and books.
 #[derive(Debug)]
 pub(crate) struct Lane {
     pub(crate) signal: Signal,
     pub(crate) bounds: Bounds,
-    state: Mutex<State>,
+    /// Tells lanes apart in a thread's list of its buffers.
+    id: u64,
+    queue: Queue,
     wake: Notify,
     /// Something ended, so that there is more room.
     freed: Notify,
 }
 
 impl Lane {
-    pub(crate) fn new(signal: Signal, bounds: Bounds) -> Self {
+    /// A request weighs `request` besides its scopes and items.
+    pub(crate) fn new(signal: Signal, bounds: Bounds, request: usize) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         Self {
             signal,
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            queue: Queue::new(bounds.clone(), request),
             bounds,
-            state: Mutex::default(),
             wake: Notify::new(),
             freed: Notify::new(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Reads or changes the books.
     pub(crate) fn ledger<R>(&self, with: impl FnOnce(&mut Ledger) -> R) -> R {
-        let mut state = self.lock();
-        let before = (state.ledger.held(), state.ledger.held_bytes);
-        let result = with(&mut state.ledger);
-        let now = (state.ledger.held(), state.ledger.held_bytes);
-        drop(state);
-        if now.0 < before.0 || now.1 < before.1 {
+        let (result, is_freed) = self.queue.ledger(with);
+        if is_freed {
             self.freed.notify_waiters();
         }
         result
+    }
+
+    /// Reads the books with everything in them that was pushed until now.
+    pub(crate) fn books<R>(&self, read: impl FnOnce(&Ledger) -> R) -> R {
+        self.queue.books(read)
     }
 
     pub(crate) fn push_span(&self, span: SpanData) {
@@ -134,12 +132,57 @@ impl Lane {
         });
     }
 
+    /// Appends an item to the buffer of this thread; `write` gives it as a whole field of the
+    /// message of `scope`. `write` must not push itself.
+    #[inline]
+    pub(crate) fn push_written(&self, scope: &Scope, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut write = Some(write);
+        let full = self.queue.full();
+        let pushed = local::with(
+            self.id,
+            || self.queue.register(),
+            |shard| {
+                let pushed = shard.push(scope, full, |out| {
+                    if let Some(write) = write.take() {
+                        write(out);
+                    }
+                });
+                match pushed {
+                    Pushed::Kept => {}
+                    Pushed::First => self.wake.notify_one(),
+                    Pushed::Full => self.hand_over(shard),
+                    Pushed::Closed => self.ledger(|ledger| ledger.turn_away(1, Loss::Shutdown)),
+                }
+            },
+        );
+        if let (None, Some(write)) = (pushed, write) {
+            self.push_at_the_end(scope, write);
+        }
+    }
+
+    #[cold]
+    fn hand_over(&self, shard: &Shard) {
+        if self.queue.hand_over(shard) {
+            self.wake.notify_one();
+        }
+    }
+
+    /// For a thread that is ending and has no buffer any more.
+    #[cold]
+    fn push_at_the_end(&self, scope: &Scope, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut written = Written::new(scope.clone());
+        write(&mut written.bytes);
+        written.items = 1;
+        let bytes = written.bytes.len();
+        self.push(1, bytes, |intake| intake.written.push(written));
+    }
+
     fn push(&self, items: u64, bytes: usize, put: impl FnOnce(&mut Intake)) {
         if items == 0 {
             return;
         }
         if let Err(loss) = self.try_push(items, bytes, put) {
-            self.lock().ledger.turn_away(items, loss);
+            self.ledger(|ledger| ledger.turn_away(items, loss));
         }
     }
 
@@ -149,35 +192,7 @@ impl Lane {
         bytes: usize,
         put: impl FnOnce(&mut Intake),
     ) -> Result<(), Loss> {
-        let wake = {
-            let mut state = self.lock();
-            let State {
-                intake,
-                ledger,
-                admitted,
-                closed,
-            } = &mut *state;
-            if *closed {
-                return Err(Loss::Shutdown);
-            }
-            let too_many = ledger.held() + items > self.bounds.items;
-            if too_many || ledger.held_bytes + bytes > self.bounds.bytes {
-                return Err(Loss::QueueFull);
-            }
-            ledger.admit(items, bytes);
-            if intake.since.is_none() {
-                intake.since = Some(Instant::now());
-                intake.first = *admitted;
-            }
-            *admitted += items;
-            let before = intake.items;
-            intake.items += items;
-            intake.bytes += bytes;
-            put(intake);
-            let batch = self.bounds.batch as u64;
-            before == 0 || (before < batch && intake.items >= batch)
-        };
-        if wake {
+        if self.queue.offer(items, bytes, put)? {
             self.wake.notify_one();
         }
         Ok(())
@@ -190,31 +205,27 @@ impl Lane {
 
     /// When the first item came that was not yet taken, and how many there are.
     pub(crate) fn waiting(&self) -> Option<(Instant, u64)> {
-        let state = self.lock();
-        state.intake.since.map(|since| (since, state.intake.items))
+        self.queue.waiting()
     }
 
     /// Takes what came in. It stays in the books as queued.
     pub(crate) fn take(&self) -> Intake {
-        std::mem::take(&mut self.lock().intake)
+        self.queue.take()
+    }
+
+    /// Gives buffers back that were taken and are not needed any more.
+    pub(crate) fn give_back(&self, buffers: impl IntoIterator<Item = Vec<u8>>) {
+        self.queue.give_back(buffers);
     }
 
     /// The running number that the next item gets.
     pub(crate) fn mark(&self) -> u64 {
-        self.lock().admitted
+        self.queue.mark()
     }
 
     /// Turns away everything from now on, and gives up what was not yet taken.
     pub(crate) fn close(&self) {
-        let intake = {
-            let mut state = self.lock();
-            state.closed = true;
-            let intake = std::mem::take(&mut state.intake);
-            state
-                .ledger
-                .drop_queued(intake.items, intake.bytes, Loss::Shutdown);
-            intake
-        };
+        let intake = self.queue.close();
         self.freed.notify_waiters();
         drop(intake);
     }

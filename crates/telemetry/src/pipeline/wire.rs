@@ -70,6 +70,23 @@ pub(crate) fn fields(mut message: &[u8]) -> Option<Vec<Field<'_>>> {
     Some(fields)
 }
 
+/// The length of the first field, with its tag; none when there is none.
+pub(crate) fn first_field(message: &[u8]) -> Option<usize> {
+    let mut rest = message;
+    let value = match varint(&mut rest)? & 7 {
+        0 => {
+            varint(&mut rest)?;
+            0
+        }
+        1 => 8,
+        2 => usize::try_from(varint(&mut rest)?).ok()?,
+        5 => 4,
+        _ => return None,
+    };
+    skip(&mut rest, value)?;
+    Some(message.len() - rest.len())
+}
+
 fn skip<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (head, rest) = message.split_at_checked(length)?;
     *message = rest;

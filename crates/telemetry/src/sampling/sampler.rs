@@ -1,5 +1,6 @@
-//! The decision itself, as the SDK asks for it.
+//! The decision itself: [`Sampler::judge`], and the same as the SDK asks for it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -91,37 +92,71 @@ impl Sampler {
         self.sampling.base.ratio()
     }
 
-    /// Whether an ended span leaves though its trace was not kept; it is then marked.
-    pub(crate) fn keep_late(&self, span: &mut SpanData) -> bool {
-        let took = span
-            .end_time
-            .duration_since(span.start_time)
-            .unwrap_or_default();
-        let reason = if self.sampling.failures && matches!(span.status, Status::Error { .. }) {
+    /// Whether an ended span leaves though its trace was not kept: then why. It counts, and the
+    /// span is to be marked (`campanile.sampling.reason`).
+    pub(crate) fn late(&self, is_error: bool, took: Duration) -> Option<&'static str> {
+        let reason = if self.sampling.failures && is_error {
             Reason::Failure
-        } else if self
-            .sampling
-            .slow
-            .is_some_and(|slow: Duration| took >= slow)
-        {
+        } else if self.sampling.slow.is_some_and(|slow| took >= slow) {
             Reason::Slow
         } else {
-            return false;
+            return None;
         };
         self.decisions.count(reason, true);
-        let mark = KeyValue::new(attribute::CAMPANILE_SAMPLING_REASON, reason.as_str());
+        Some(reason.as_str())
+    }
+
+    /// The same for a span of the SDK, which is marked.
+    pub(crate) fn keep_late(&self, span: &mut SpanData) -> bool {
+        let took = span.end_time.duration_since(span.start_time);
+        let is_error = matches!(span.status, Status::Error { .. });
+        let Some(reason) = self.late(is_error, took.unwrap_or_default()) else {
+            return false;
+        };
+        let mark = KeyValue::new(attribute::CAMPANILE_SAMPLING_REASON, reason);
         span.attributes.push(mark);
         true
     }
 
-    /// Decides where a trace enters the process.
-    fn enter(
+    /// Decides about a span that is about to begin.
+    ///
+    /// `decisive` is the trace id that ratios go by. Only a span that may be an entry
+    /// (`is_server`) is watched when its trace is not kept; `subject` is asked only where a trace
+    /// enters the process.
+    pub(crate) fn judge<'a>(
         &self,
-        caller: Option<&SpanContext>,
-        trace_id: TraceId,
-        attributes: &[KeyValue],
-    ) -> Entry {
-        let rule = self.rule(attributes);
+        caller: Caller,
+        decisive: TraceId,
+        is_server: bool,
+        subject: impl FnOnce() -> Subject<'a>,
+    ) -> Verdict {
+        let caller = match caller {
+            // Inside the process a trace is whole or not there.
+            Caller::Local { is_sampled: true } => return Verdict::Keep(None),
+            Caller::Local { is_sampled: false } => return Verdict::Drop,
+            Caller::Remote { is_sampled } => Some(is_sampled),
+            Caller::Nobody => None,
+        };
+        let Entry {
+            kept,
+            reason,
+            never,
+        } = self.enter(caller, decisive, &subject());
+        self.decisions.count(reason, kept);
+        if kept {
+            let told = reason == Reason::Rule || (reason == Reason::Ratio && self.ratio() < 1.0);
+            return Verdict::Keep(told.then_some(reason.as_str()));
+        }
+        if is_server && !never && self.sampling.keeps_late() {
+            Verdict::Watch
+        } else {
+            Verdict::Drop
+        }
+    }
+
+    /// Decides where a trace enters the process.
+    fn enter(&self, caller: Option<bool>, trace_id: TraceId, subject: &Subject<'_>) -> Entry {
+        let rule = self.rule(subject);
         if rule.is_some_and(|rule| rule.never) {
             return Entry {
                 kept: false,
@@ -130,9 +165,7 @@ impl Sampler {
             };
         }
         let (kept, reason) = match (caller, rule) {
-            (Some(caller), _) if self.sampling.parent_based => {
-                (caller.is_sampled(), Reason::Parent)
-            }
+            (Some(is_sampled), _) if self.sampling.parent_based => (is_sampled, Reason::Parent),
             (_, Some(rule)) => (falls_into(trace_id, rule.ratio), Reason::Rule),
             (_, None) => (falls_into(trace_id, self.ratio()), Reason::Ratio),
         };
@@ -144,24 +177,77 @@ impl Sampler {
     }
 
     /// The last rule that is about this span.
-    fn rule(&self, attributes: &[KeyValue]) -> Option<&Rule> {
+    fn rule(&self, subject: &Subject<'_>) -> Option<&Rule> {
+        let route = subject.route.as_ref().or(subject.path.as_ref());
+        let (route, domain) = (route.map(Cow::as_ref), subject.domain.as_deref());
+        self.sampling
+            .rules
+            .iter()
+            .rev()
+            .find(|rule| match &rule.about {
+                About::Route(name) => route == Some(name.as_ref()),
+                About::Domain(name) => domain == Some(name.as_ref()),
+            })
+    }
+}
+
+/// Whose request a span is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Caller {
+    /// The trace begins here.
+    Nobody,
+    /// The parent is in another process.
+    Remote { is_sampled: bool },
+    /// The parent is in this process.
+    Local { is_sampled: bool },
+}
+
+impl Caller {
+    pub(crate) fn of(parent: &SpanContext) -> Self {
+        let is_sampled = parent.is_sampled();
+        match (parent.is_valid(), parent.is_remote()) {
+            (false, _) => Self::Nobody,
+            (true, true) => Self::Remote { is_sampled },
+            (true, false) => Self::Local { is_sampled },
+        }
+    }
+}
+
+/// What rules are about.
+#[derive(Debug, Default)]
+pub(crate) struct Subject<'a> {
+    /// The route's template.
+    pub(crate) route: Option<Cow<'a, str>>,
+    /// Takes the route's place where there is none.
+    pub(crate) path: Option<Cow<'a, str>>,
+    pub(crate) domain: Option<Cow<'a, str>>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn of(attributes: &'a [KeyValue]) -> Self {
         let text = |key: &str| {
             let found = attributes
                 .iter()
                 .find(|attribute| attribute.key.as_str() == key);
             found.map(|attribute| attribute.value.as_str())
         };
-        let route = text(attribute::HTTP_ROUTE).or_else(|| text(attribute::URL_PATH));
-        let domain = text(attribute::CAMPANILE_DOMAIN);
-        self.sampling
-            .rules
-            .iter()
-            .rev()
-            .find(|rule| match &rule.about {
-                About::Route(name) => route.as_deref() == Some(name.as_ref()),
-                About::Domain(name) => domain.as_deref() == Some(name.as_ref()),
-            })
+        Self {
+            route: text(attribute::HTTP_ROUTE),
+            path: text(attribute::URL_PATH),
+            domain: text(attribute::CAMPANILE_DOMAIN),
+        }
     }
+}
+
+/// What is to be done with a span.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    /// Keep it; where there is a reason, it is told (`campanile.sampling.reason`).
+    Keep(Option<&'static str>),
+    /// Record it, as it may be kept [late](Sampler::late).
+    Watch,
+    /// Record nothing.
+    Drop,
 }
 
 #[derive(Debug)]
@@ -194,44 +280,24 @@ impl ShouldSample for Sampler {
         // spans that belong together fall together, whatever their traces
         let trace_id = parent.and_then(Moment::sampled_as).unwrap_or(trace_id);
         let span = parent.map(|context| context.span().span_context().clone());
-        let caller = span.filter(SpanContext::is_valid);
-        let trace_state = caller
-            .as_ref()
-            .map_or(TraceState::NONE, |caller| caller.trace_state().clone());
-        let result = |decision, attributes| SamplingResult {
-            decision,
-            attributes,
-            trace_state: trace_state.clone(),
-        };
-        if let Some(local) = caller.as_ref().filter(|caller| !caller.is_remote()) {
-            // Inside the process a trace is whole or not there.
-            let decision = if local.is_sampled() {
-                SamplingDecision::RecordAndSample
-            } else {
-                SamplingDecision::Drop
-            };
-            return result(decision, Vec::new());
-        }
-        let Entry {
-            kept,
-            reason,
-            never,
-        } = self.enter(caller.as_ref(), trace_id, attributes);
-        self.decisions.count(reason, kept);
-        if kept {
-            let told = reason == Reason::Rule || (reason == Reason::Ratio && self.ratio() < 1.0);
-            let mark = KeyValue::new(attribute::CAMPANILE_SAMPLING_REASON, reason.as_str());
-            return result(
-                SamplingDecision::RecordAndSample,
-                if told { vec![mark] } else { Vec::new() },
-            );
-        }
-        let may_come_late = *kind == SpanKind::Server && !never && self.sampling.keeps_late();
-        let decision = if may_come_late {
-            SamplingDecision::RecordOnly
+        let caller = span.unwrap_or(SpanContext::NONE);
+        let trace_state = if caller.is_valid() {
+            caller.trace_state().clone()
         } else {
-            SamplingDecision::Drop
+            TraceState::NONE
         };
-        result(decision, Vec::new())
+        let is_server = *kind == SpanKind::Server;
+        let subject = || Subject::of(attributes);
+        let (decision, told) = match self.judge(Caller::of(&caller), trace_id, is_server, subject) {
+            Verdict::Keep(told) => (SamplingDecision::RecordAndSample, told),
+            Verdict::Watch => (SamplingDecision::RecordOnly, None),
+            Verdict::Drop => (SamplingDecision::Drop, None),
+        };
+        let mark = |reason| KeyValue::new(attribute::CAMPANILE_SAMPLING_REASON, reason);
+        SamplingResult {
+            decision,
+            attributes: told.map(mark).into_iter().collect(),
+            trace_state,
+        }
     }
 }

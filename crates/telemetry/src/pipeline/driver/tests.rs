@@ -11,7 +11,7 @@ fn lane() -> Arc<Lane> {
         bytes: 1 << 20,
         batch: 10,
     };
-    Arc::new(Lane::new(Signal::Traces, bounds))
+    Arc::new(Lane::new(Signal::Traces, bounds, 300))
 }
 
 fn driver(lane: &Arc<Lane>) -> Driver {
