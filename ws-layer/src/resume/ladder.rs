@@ -65,6 +65,11 @@ impl Rung {
         }
     }
 
+    /// The rung of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rung| rung.as_str() == name)
+    }
+
     /// Whether a detached session came back to life: the numerator of session survival.
     pub const fn is_return(self) -> bool {
         matches!(self, Self::Resumed | Self::Replayed | Self::Resynced)
@@ -139,5 +144,22 @@ mod tests {
             SessionEnd::ALL.map(SessionEnd::as_str),
             value::WEBSOCKET_SESSION_ENDS
         );
+    }
+
+    #[test]
+    fn rungs_are_known_by_their_names() {
+        for rung in Rung::ALL {
+            assert_eq!(Rung::parse(rung.as_str()), Some(rung));
+        }
+        assert_eq!(Rung::parse("new"), None);
+    }
+
+    #[test]
+    fn a_session_goes_on_by_four_rungs_and_returns_by_three() {
+        let goes_on = Rung::ALL.map(Rung::goes_on);
+        assert_eq!(goes_on.iter().filter(|goes_on| **goes_on).count(), 4);
+        let returns = Rung::ALL.map(Rung::is_return);
+        assert_eq!(returns.iter().filter(|returns| **returns).count(), 3);
+        assert!(Rung::Conflict.goes_on() && !Rung::Conflict.is_return());
     }
 }

@@ -5,10 +5,21 @@
 //! with it goes out with one more in front, which the receiver takes away. Binary frames are always
 //! the application's.
 
+mod asked;
+mod frame;
+mod reason;
+
 use serde::{Deserialize, Serialize};
+
+pub use asked::Asked;
+pub use frame::{Broken, Frame, escape};
+pub use reason::Reason;
 
 /// The record separator, as in RFC 7464: what a text frame of the contract begins with.
 pub const MARK: char = '\u{1e}';
+
+/// How long a frame of the contract may be, in bytes.
+pub const LIMIT: usize = 4096;
 
 /// The value of the `ws-session` header on a response whose first frame is a welcome.
 pub const WELCOME: &str = "welcome";
@@ -138,74 +149,5 @@ pub enum Control {
     },
 }
 
-/// What the reason of a close frame says: `k=drain;ra=5000`.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Reason<'a> {
-    /// Why: `drain`, `overload`, `superseded`, `revoked`.
-    pub kind: Option<&'a str>,
-    /// Come back after so many milliseconds, not earlier.
-    pub after: Option<u32>,
-}
-
-impl<'a> Reason<'a> {
-    /// Reads a reason; whatever is not of this form says nothing.
-    pub fn parse(text: &'a str) -> Self {
-        let mut reason = Self::default();
-        for (key, value) in text.split(';').filter_map(|part| part.split_once('=')) {
-            match key {
-                "k" => reason.kind = Some(value),
-                "ra" => reason.after = value.parse().ok(),
-                _ => {}
-            }
-        }
-        reason
-    }
-}
-
-impl std::fmt::Display for Reason<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut separator = "";
-        if let Some(kind) = self.kind {
-            write!(f, "k={kind}")?;
-            separator = ";";
-        }
-        match self.after {
-            Some(after) => write!(f, "{separator}ra={after}"),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_reason_reads_as_it_was_written_and_nonsense_says_nothing() {
-        let reason = Reason {
-            kind: Some("drain"),
-            after: Some(5000),
-        };
-        assert_eq!(reason.to_string(), "k=drain;ra=5000");
-        assert_eq!(Reason::parse("k=drain;ra=5000"), reason);
-        assert_eq!(Reason::parse("service restart"), Reason::default());
-        assert_eq!(Reason::parse("ra=-1;=;x=2"), Reason::default());
-    }
-
-    #[test]
-    fn a_plain_hello_and_an_acknowledgement_are_short() {
-        let hello: Hello = serde_json::from_str(r#"{"op":"hello","later":1}"#).unwrap();
-        assert_eq!(hello.seq, None);
-        let ack = Control::Hb {
-            seq: Some(41),
-            t0: None,
-            t1: None,
-            t2: None,
-            rt: None,
-        };
-        let text = serde_json::to_string(&ack).unwrap();
-        assert_eq!(text, r#"{"op":"hb","seq":41}"#);
-        assert_eq!(serde_json::from_str::<Control>(&text).unwrap(), ack);
-    }
-}
+mod tests;
