@@ -11,11 +11,14 @@ use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
 use opentelemetry::{Context, KeyValue};
 
 use crate::clock::{Long, Units};
-use crate::ending::Ending;
+use crate::ending::{End, Ending};
 use crate::endpoint::Series;
 use crate::line::{Birth, Line};
 use crate::mark::Mark;
 use crate::pings::Pings;
+use crate::resume::Resumption;
+use crate::resume::attempt::Arrival;
+use crate::resume::table::Parted;
 use crate::sessions::Sessions;
 use crate::tally::{Direction, Tally};
 use crate::{Cause, Fault, Kind, Message};
@@ -24,7 +27,7 @@ use crate::{Cause, Fault, Kind, Message};
 const TELL_EVERY: u16 = 10;
 
 /// What is known when a connection begins.
-pub(crate) struct Beginning {
+pub(crate) struct Beginning<'a> {
     /// When the upgrade was first seen.
     pub(crate) seen: SystemTime,
     /// The context of the upgrade request, its span being a mere reference by now.
@@ -42,6 +45,8 @@ pub(crate) struct Beginning {
     pub(crate) id: u128,
     /// Whether the peer is pinged.
     pub(crate) pings: bool,
+    /// What the session is, where it may be resumed.
+    pub(crate) arrival: Option<&'a Arrival>,
 }
 
 /// The record of one connection. Ends itself when dropped.
@@ -76,10 +81,12 @@ struct Rare {
     recorder: Option<Handle>,
     /// Since when the connection is being closed.
     closing: Option<u32>,
+    /// Where the session comes from, if it may be resumed.
+    resumption: Option<Resumption>,
 }
 
 impl Connection {
-    pub(crate) fn begin(sessions: &Sessions, beginning: Beginning) -> Self {
+    pub(crate) fn begin(sessions: &Sessions, beginning: Beginning<'_>) -> Self {
         let Beginning {
             seen,
             context,
@@ -90,6 +97,7 @@ impl Connection {
             attributes,
             id,
             pings,
+            arrival,
         } = beginning;
         series.active.add(1);
         let mut all = series.common();
@@ -97,8 +105,14 @@ impl Connection {
         all.extend(attributes);
         let mut links = vec![context.span().span_context().clone()];
         links.extend(also);
+        let mut name = span::WEBSOCKET_CONNECT;
+        if let Some(arrival) = arrival {
+            name = arrival.span();
+            all.extend(arrival.attributes());
+            links.splice(0..0, arrival.links.iter().cloned());
+        }
         let moment = Moment {
-            name: span::WEBSOCKET_CONNECT,
+            name,
             start: seen,
             end: SystemTime::now(),
             parent: parent.as_ref(),
@@ -119,8 +133,9 @@ impl Connection {
             context: is_more_than_a_mark(&context).then_some(context),
             recorder: (!recorder.is_same(sessions.recorder())).then_some(recorder),
             closing: None,
+            resumption: arrival.map(Arrival::resumption),
         };
-        let is_needed = rare.context.is_some() || rare.recorder.is_some();
+        let is_needed = rare.context.is_some() || rare.recorder.is_some() || arrival.is_some();
         Self {
             line: sessions.register(series, pings, birth),
             began: sessions.clock().long(),
@@ -135,6 +150,21 @@ impl Connection {
             unflushed: false,
             finished: false,
         }
+    }
+
+    /// Whether the session may go on after this connection, and so speaks the contract.
+    pub(crate) fn is_resumable(&self) -> bool {
+        let rare = self.rare.as_ref();
+        rare.is_some_and(|rare| rare.resumption.is_some())
+    }
+
+    /// Where the session comes from, if it may be resumed.
+    pub(crate) fn resumption(&self) -> Option<Resumption> {
+        self.rare.as_ref()?.resumption
+    }
+
+    pub(crate) fn set_resumption(&mut self, resumption: Resumption) {
+        self.rare.get_or_insert_default().resumption = Some(resumption);
     }
 
     /// The public id of the session.
@@ -266,8 +296,11 @@ impl Connection {
         if !self.line.leave() {
             return;
         }
-        let (pending, stalled) = self.line.end_flow();
         let end = self.ending.end(series.role);
+        let (pending, stalled) = match self.part(end) {
+            Parted::Detached(pending) => (pending, None),
+            Parted::Over => self.line.end_flow(),
+        };
         series.active.add(-1);
         let life = self.line.sessions.clock().seconds_since(self.began);
         series.duration(end.class).record(life);
@@ -320,10 +353,29 @@ impl Connection {
         };
         let recorder = rare.and_then(|rare| rare.recorder.as_ref());
         let told = sessions.moment(recorder.unwrap_or(sessions.recorder()), id, moment);
+        if self.is_resumable() && told.is_valid() {
+            self.leave_mark(Mark::of(&told));
+        }
         // As many lines as spans: what bounds the one in a storm bounds the other.
         if told.is_valid() {
             self.warn(end.cause, pending);
         }
+    }
+
+    /// Lets the session wait for its client, if it is one that may.
+    fn part(&self, end: End) -> Parted {
+        let hub = self.line.sessions.hub().filter(|_| self.is_resumable());
+        hub.map_or(Parted::Over, |hub| {
+            hub.part(self.line.signal(), end.detaches())
+        })
+    }
+
+    /// What comes next in the story of the session links to this span.
+    fn leave_mark(&self, mark: Mark) {
+        self.line.signal().logical(|logical| {
+            logical.mark = mark;
+            logical.touch();
+        });
     }
 
     /// The span of the upgrade request, as a link's target.

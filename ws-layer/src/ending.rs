@@ -19,6 +19,19 @@ pub(crate) struct End {
     pub(crate) error: Option<&'static str>,
 }
 
+impl End {
+    /// Why the session waits for its client; `None` when this was its end. A side that closes
+    /// because it has had enough ends it; a reload, a lost network and a restart do not.
+    pub(crate) fn detaches(self) -> Option<Cause> {
+        let ends = match self.cause {
+            Cause::Client => !matches!(self.code, Some(1001 | 1006 | 1012..=1015)),
+            Cause::App | Cause::Auth => true,
+            _ => false,
+        };
+        (!ends).then_some(self.cause)
+    }
+}
+
 /// What is known about the end so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ending {

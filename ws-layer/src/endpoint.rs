@@ -77,7 +77,7 @@ struct Rare {
 #[derive(Debug)]
 pub(crate) struct ClassSeries {
     pub(crate) accepted: Counter,
-    pub(crate) outcomes: [Counter; 6],
+    pub(crate) outcomes: [Counter; 7],
     pub(crate) pending: UpDownCounter,
     ages: [Histogram; 4],
 }
@@ -130,6 +130,10 @@ impl Series {
             rare: Rare::default(),
             recorder: recorder.clone(),
         }
+    }
+
+    pub(crate) fn recorder(&self) -> &Handle {
+        &self.recorder
     }
 
     /// The ages of a class at a stage.

@@ -4,6 +4,8 @@
 //! been charged late. They stand in one ring in the order in which they were written, so a flush
 //! or a receipt is a step of a marker, at one clock read for all that it covers.
 
+mod resumable;
+
 use std::collections::VecDeque;
 use std::sync::Weak;
 use std::task::Waker;
@@ -12,6 +14,7 @@ use crate::clock::{Units, age};
 use crate::endpoint::Series;
 use crate::ledger::{Ledger, Outcome};
 use crate::outbox::Waiting;
+use crate::resume::logical::Logical;
 use crate::settings::{ClassId, Limits, Stage};
 
 /// How many messages wait for their acknowledgement; older ones are forgotten once their outcome
@@ -44,6 +47,8 @@ pub(crate) struct Flow {
     /// Whether the ticker knows of this flow.
     pub(crate) active: bool,
     pub(crate) outbox: Option<Weak<dyn Waiting>>,
+    /// The session that goes on beyond this connection, where there is one.
+    pub(crate) logical: Option<Box<Logical>>,
     /// Whoever waits to write.
     pub(crate) writer: Option<Waker>,
     /// When the present stall began to wait, once it has lasted too long.
@@ -72,6 +77,7 @@ impl Flow {
             keep: keep || decide == Stage::AppAck,
             active: false,
             outbox: None,
+            logical: None,
             writer: None,
             stalled: None,
         }
@@ -84,7 +90,7 @@ impl Flow {
 
     /// Whether this may be thrown away and made anew.
     pub(crate) fn is_idle(&self) -> bool {
-        let is_needed = self.outbox.is_some() || self.writer.is_some();
+        let is_needed = self.outbox.is_some() || self.writer.is_some() || self.logical.is_some();
         self.ring.is_empty() && self.forgotten == 0 && !is_needed
     }
 
@@ -127,10 +133,15 @@ impl Flow {
 
     /// The socket took all that was written.
     pub(crate) fn flush(&mut self, now: u32, limits: &[Limits], series: &Series) {
-        let (from, to) = (self.index(self.flushed), self.ring.len());
-        self.record(from, to, now, Stage::Flush, series);
-        self.flushed = self.written_to();
+        let written = self.written_now();
+        let (from, to) = (self.index(self.flushed), self.index(written));
         self.writer = None;
+        if to < from {
+            // What is written once more has been flushed before.
+            return;
+        }
+        self.record(from, to, now, Stage::Flush, series);
+        self.flushed = written;
         if self.decide == Stage::Flush {
             self.settle(to, now, limits);
         }
@@ -267,13 +278,7 @@ impl Flow {
 
     /// The connection ended: what is not decided is lost.
     pub(crate) fn end(&mut self) {
-        let decided = self.index(self.decided);
-        for entry in std::mem::take(&mut self.ring).into_iter().skip(decided) {
-            if !entry.late {
-                self.ledger.decide(entry.class, Outcome::Lost);
-            }
-        }
-        self.outbox = None;
+        self.end_as(Outcome::Lost);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The books of delivery: every accepted message ends in exactly one outcome.
 //!
-//! accepted = on_time + late + expired + dropped + lost + superseded + pending, at any moment and
-//! in everything that is exported: what is told to the instruments is told as one consistent batch.
+//! accepted = on_time + late + expired + dropped + lost + superseded + moved + pending, at any moment
+//! and in everything that is exported: what is told to the instruments is told as one consistent
+//! batch.
 
 use crate::endpoint::Series;
 use crate::settings::ClassId;
@@ -21,16 +22,19 @@ pub(crate) enum Outcome {
     Lost,
     /// A newer message took its place in the outbox.
     Superseded,
+    /// Its session went on at another node, which accepts it anew.
+    Moved,
 }
 
 impl Outcome {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::OnTime,
         Self::Late,
         Self::Expired,
         Self::Dropped,
         Self::Lost,
         Self::Superseded,
+        Self::Moved,
     ];
 
     pub(crate) const fn as_str(self) -> &'static str {
@@ -41,6 +45,7 @@ impl Outcome {
             Self::Dropped => "dropped",
             Self::Lost => "lost",
             Self::Superseded => "superseded",
+            Self::Moved => "moved",
         }
     }
 }
@@ -48,7 +53,7 @@ impl Outcome {
 #[derive(Clone, Debug, Default)]
 struct Page {
     accepted: u32,
-    outcomes: [u32; 6],
+    outcomes: [u32; 7],
 }
 
 /// The books of one connection, by message class.

@@ -4,11 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+use crate::Cause;
 use crate::clock::Units;
 use crate::endpoint::Series;
 use crate::flow::{Flow, Oldest};
+use crate::ledger::Outcome;
 use crate::mark::Mark;
 use crate::outbox::Waiting;
+use crate::resume::logical::{Identity, Logical};
+use crate::resume::store::Detached;
 use crate::sessions::Sessions;
 use crate::settings::Stage;
 
@@ -20,6 +24,10 @@ pub(crate) enum Order {
     Drain,
     /// Close, because the peer does not read.
     SlowConsumer,
+    /// Close, because another connection has the session.
+    Superseded,
+    /// Close, because the session was taken back.
+    Revoked,
     /// End the stream at once.
     Cut,
 }
@@ -123,6 +131,8 @@ impl Signal {
             0 => Order::None,
             1 => Order::Drain,
             2 => Order::SlowConsumer,
+            3 => Order::Superseded,
+            4 => Order::Revoked,
             _ => Order::Cut,
         }
     }
@@ -154,7 +164,77 @@ impl Signal {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn outbox(&self) -> Option<Arc<dyn Waiting>> {
+    /// A signal without a connection, for a session that is to wait.
+    pub(crate) fn parked(of: &Self) -> Self {
+        let (id, connect) = (of.id(), of.connect);
+        let parent = None;
+        let birth = Birth {
+            id,
+            connect,
+            parent,
+        };
+        Self::new(of.series.clone(), of.decide, birth)
+    }
+
+    /// Works on the session that outlives this connection, if there is one here.
+    pub(crate) fn logical<T>(&self, work: impl FnOnce(&mut Logical) -> T) -> Option<T> {
+        let mut slot = self.lock();
+        slot.flow.as_mut()?.logical.as_deref_mut().map(work)
+    }
+
+    pub(crate) fn generation(&self) -> Option<u32> {
+        self.logical(|logical| logical.generation)
+    }
+
+    pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
+        self.logical(|logical| logical.identity.clone())
+    }
+
+    /// The connection is gone and the session waits. Says since when, and how many messages are
+    /// not decided.
+    pub(crate) fn detach(&self, cause: Cause) -> Option<(u64, u32)> {
+        let mut slot = self.lock();
+        slot.waker = None;
+        let flow = slot.flow.as_mut()?;
+        flow.writer = None;
+        let pending = flow.ledger.pending();
+        let logical = flow.logical.as_mut()?;
+        let at = logical.heard;
+        logical.detached = Some(Detached { at, cause });
+        logical.touch();
+        drop(slot);
+        if let Some(outbox) = self.outbox() {
+            outbox.park();
+        }
+        Some((at, pending))
+    }
+
+    /// The session is over. Says its last span, and how many messages this decided.
+    pub(crate) fn end_held(&self, outcome: Outcome) -> (Mark, u32) {
+        if let Some(outbox) = self.outbox() {
+            outbox.end();
+        }
+        let mut slot = self.lock();
+        let Some(flow) = slot.flow.as_mut() else {
+            return (Mark::default(), 0);
+        };
+        let pending = flow.ledger.pending();
+        let logical = flow.logical.take();
+        flow.end_as(outcome);
+        flow.ledger.tell(&self.series);
+        drop(slot);
+        (
+            logical.map_or(Mark::default(), |logical| logical.mark),
+            pending,
+        )
+    }
+
+    /// The session goes on at another node, with what the store was given.
+    pub(crate) fn end_moved(&self) {
+        self.end_held(Outcome::Moved);
+    }
+
+    pub(crate) fn outbox(&self) -> Option<Arc<dyn Waiting>> {
         self.lock().flow.as_ref()?.outbox.as_ref()?.upgrade()
     }
 
@@ -284,7 +364,7 @@ impl Line {
         let gone = || self.signal.gone.load(Ordering::Relaxed);
         slot.flow
             .as_ref()
-            .map_or_else(gone, |flow| flow.written_to())
+            .map_or_else(gone, |flow| flow.written_now())
     }
 
     /// Ends the flow: what is not decided is lost. Says how much that was.
@@ -309,6 +389,23 @@ impl Drop for Line {
     }
 }
 
+/// Moves a session from one connection to the next.
+pub(crate) fn hand_over(from: &Signal, to: &Arc<Signal>) {
+    match from.outbox() {
+        Some(outbox) => outbox.rebind(from, to),
+        None => swap(from, to),
+    }
+}
+
+/// The same where nobody can push meanwhile.
+pub(crate) fn swap(from: &Signal, to: &Signal) {
+    let flow = from.lock().flow.take();
+    if let Some(mut flow) = flow {
+        flow.writer = None;
+        to.lock().flow = Some(flow);
+    }
+}
+
 /// Works on the flow of a signal, and lets the ticker know of it once something waits.
 pub(crate) fn flow<T>(
     sessions: &Sessions,
@@ -326,7 +423,11 @@ pub(crate) fn flow<T>(
     result
 }
 
-fn with_flow<'a>(slot: &'a mut Slot, sessions: &Sessions, signal: &Signal) -> &'a mut Flow {
+pub(crate) fn with_flow<'a>(
+    slot: &'a mut Slot,
+    sessions: &Sessions,
+    signal: &Signal,
+) -> &'a mut Flow {
     slot.flow.get_or_insert_with(|| {
         let settings = sessions.settings();
         let gone = signal.gone.load(Ordering::Relaxed);

@@ -21,6 +21,23 @@ impl Mark {
         }
     }
 
+    /// As stores and tokens keep it.
+    pub(crate) fn to_bytes(self) -> [u8; 25] {
+        let mut bytes = [0; 25];
+        bytes[..16].copy_from_slice(&self.trace);
+        bytes[16..24].copy_from_slice(&self.span);
+        bytes[24] = self.flags;
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 25]) -> Self {
+        let mut mark = Self::default();
+        mark.trace.copy_from_slice(&bytes[..16]);
+        mark.span.copy_from_slice(&bytes[16..24]);
+        mark.flags = bytes[24];
+        mark
+    }
+
     /// The span as a link's target; not valid when there was none.
     pub(crate) fn to_span_context(self) -> SpanContext {
         SpanContext::new(

@@ -3,6 +3,7 @@
 //! Never the contents: a kind, a length, the code of a close frame, and the payload of a pong
 //! (which may be the answer to a ping of ours).
 
+use axum::body::Bytes;
 use axum::extract::ws;
 use tungstenite_029 as ts29;
 
@@ -67,6 +68,25 @@ pub trait Message: Sized {
 
     /// Makes a close frame. The reason is at most 123 bytes.
     fn close(code: u16, reason: &'static str) -> Self;
+
+    /// The payload of text or bytes, shared and not copied. Default: `None`, and then sessions that
+    /// carry such messages cannot be resumed.
+    fn data(&self) -> Option<Bytes> {
+        None
+    }
+
+    /// Makes text or bytes; `None` if that cannot be. Default: `None`.
+    fn from_data(kind: Kind, data: Bytes) -> Option<Self> {
+        let _ = (kind, data);
+        None
+    }
+
+    /// Makes a close frame whose reason, at most 123 bytes, was made at run time. Default: one
+    /// without a reason.
+    fn close_because(code: u16, reason: &str) -> Self {
+        let _ = reason;
+        Self::close(code, "")
+    }
 }
 
 /// What broke, in the terms of an ending.
@@ -137,11 +157,32 @@ impl Message for ws::Message {
     }
 
     fn ping(payload: &[u8]) -> Self {
-        Self::Ping(axum::body::Bytes::copy_from_slice(payload))
+        Self::Ping(Bytes::copy_from_slice(payload))
     }
 
     fn close(code: u16, reason: &'static str) -> Self {
         let reason = ws::Utf8Bytes::from_static(reason);
+        Self::Close(Some(ws::CloseFrame { code, reason }))
+    }
+
+    fn data(&self) -> Option<Bytes> {
+        match self {
+            Self::Text(text) => Some(text.clone().into()),
+            Self::Binary(data) => Some(data.clone()),
+            _ => None,
+        }
+    }
+
+    fn from_data(kind: Kind, data: Bytes) -> Option<Self> {
+        match kind {
+            Kind::Text => data.try_into().ok().map(Self::Text),
+            Kind::Binary => Some(Self::Binary(data)),
+            _ => None,
+        }
+    }
+
+    fn close_because(code: u16, reason: &str) -> Self {
+        let reason = reason.into();
         Self::Close(Some(ws::CloseFrame { code, reason }))
     }
 }
@@ -210,6 +251,27 @@ macro_rules! implement {
                 fn close(code: u16, reason: &'static str) -> Self {
                     let reason = ts::Utf8Bytes::from_static(reason);
                     let code = code.into();
+                    Self::Close(Some(ts::protocol::CloseFrame { code, reason }))
+                }
+
+                fn data(&self) -> Option<axum::body::Bytes> {
+                    match self {
+                        Self::Text(text) => Some(text.clone().into()),
+                        Self::Binary(data) => Some(data.clone()),
+                        _ => None,
+                    }
+                }
+
+                fn from_data(kind: $crate::Kind, data: axum::body::Bytes) -> Option<Self> {
+                    match kind {
+                        $crate::Kind::Text => data.try_into().ok().map(Self::Text),
+                        $crate::Kind::Binary => Some(Self::Binary(data)),
+                        _ => None,
+                    }
+                }
+
+                fn close_because(code: u16, reason: &str) -> Self {
+                    let (code, reason) = (code.into(), reason.into());
                     Self::Close(Some(ts::protocol::CloseFrame { code, reason }))
                 }
             }

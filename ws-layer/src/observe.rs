@@ -98,6 +98,7 @@ impl<S> Observe<S> {
             attributes: Vec::new(),
             id: fastrand::u128(1..),
             pings: self.pings,
+            arrival: None,
         };
         let connection = Connection::begin(&self.sessions, beginning);
         Session::new(self.stream, connection)

@@ -11,7 +11,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::line::{Order, Signal, flow};
+use crate::endpoint::Series;
+use crate::flow::Flow;
+use crate::line::{Order, Signal, flow, swap};
 use crate::settings::ClassId;
 use crate::{Message, Session, Sessions, Stamp};
 
@@ -106,9 +108,15 @@ pub struct Outbox<M>(Arc<Shared<M>>);
 
 struct Shared<M> {
     sessions: Sessions,
-    signal: Arc<Signal>,
+    series: Arc<Series>,
     limits: OutboxLimits,
-    queue: Mutex<Queue<M>>,
+    inner: Mutex<Inner<M>>,
+}
+
+struct Inner<M> {
+    /// The connection that the session has at present, or had last.
+    signal: Arc<Signal>,
+    queue: Queue<M>,
 }
 
 /// What the ticker sees of an outbox, whatever its messages are.
@@ -119,19 +127,39 @@ pub(crate) trait Waiting: fmt::Debug + Send + Sync {
 
     /// The session ended: what waits is lost.
     fn end(&self);
+
+    /// The connection ended, and the session waits: what waits here is numbered.
+    fn park(&self);
+
+    /// The session has moved to another connection; its flow moves in the same step.
+    fn rebind(&self, from: &Signal, to: &Arc<Signal>);
 }
 
 impl<M: Message + Send + 'static> Outbox<M> {
     fn new<S>(session: &Session<S>, limits: OutboxLimits) -> Self {
         let line = session.connection().line();
+        // A session that was resumed has its queue.
+        let before = line.signal().logical(|logical| logical.outbox.clone());
+        let before = before.flatten().and_then(|any| any.downcast().ok());
+        if let Some(shared) = before {
+            return Self(shared);
+        }
         let shared = Arc::new(Shared {
             sessions: line.sessions.clone(),
-            signal: line.signal().clone(),
+            series: line.series().clone(),
             limits,
-            queue: Mutex::new(Queue::new(session.connection().is_ended())),
+            inner: Mutex::new(Inner {
+                signal: line.signal().clone(),
+                queue: Queue::new(session.connection().is_ended()),
+            }),
         });
         let waiting: Arc<dyn Waiting> = shared.clone();
-        line.flow(|flow| flow.outbox = Some(Arc::downgrade(&waiting)));
+        line.flow(|flow| {
+            flow.outbox = Some(Arc::downgrade(&waiting));
+            if let Some(logical) = &mut flow.logical {
+                logical.outbox = Some(shared.clone());
+            }
+        });
         Self(shared)
     }
 
@@ -157,19 +185,35 @@ impl<M: Message + Send + 'static> Outbox<M> {
             size: message.size(),
             message,
         };
-        let mut queue = shared.lock();
+        let mut inner = shared.lock();
+        let Inner { signal, queue } = &mut *inner;
         if queue.is_ended() {
             return Pushed::Ended;
         }
-        let pushed = flow(&shared.sessions, &shared.signal, |flow| {
+        let pushed = flow(&shared.sessions, signal, |flow| {
             flow.ledger.accept(class);
-            queue.push(item, shared.limits, &mut flow.ledger)
+            let logical = flow.logical.as_ref();
+            let early = item.replaces.is_none()
+                && logical.is_some_and(|logical| logical.numbers_early())
+                && !queue.has_plain();
+            let item = match early {
+                true => number(&shared.sessions, flow, item),
+                false => Some(item),
+            };
+            match item {
+                None => Pushed::Queued,
+                Some(item) => queue.push(item, shared.limits, &mut flow.ledger),
+            }
         });
-        drop(queue);
-        shared.signal.series.compare(class, stamp);
+        let signal = signal.clone();
+        drop(inner);
+        shared.series.compare(class, stamp);
         match pushed {
-            Pushed::Dropped if shared.limits.when_full == WhenFull::Close => shared.cut_off(),
-            Pushed::Queued | Pushed::Superseded => shared.signal.wake(),
+            Pushed::Dropped if shared.limits.when_full == WhenFull::Close => {
+                signal.order(Order::SlowConsumer);
+                cut_later(&signal);
+            }
+            Pushed::Queued | Pushed::Superseded => signal.wake(),
             _ => {}
         }
         pushed
@@ -177,7 +221,7 @@ impl<M: Message + Send + 'static> Outbox<M> {
 
     /// Messages that wait, and their payload bytes.
     pub fn waiting(&self) -> (usize, usize) {
-        self.0.lock().waiting()
+        self.0.lock().queue.waiting()
     }
 }
 
@@ -208,58 +252,96 @@ where
     outboxes.into_iter().filter(taken).count()
 }
 
-impl<M> Shared<M> {
-    fn lock(&self) -> MutexGuard<'_, Queue<M>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Numbers a message of a resumable session before it can be written, if the log has room. Gives
+/// it back where it has to wait.
+fn number<M: Message>(sessions: &Sessions, flow: &mut Flow, item: Item<M>) -> Option<Item<M>> {
+    let logical = flow.logical.as_ref();
+    let Some(logical) = logical.filter(|logical| logical.has_room(item.size)) else {
+        return Some(item);
+    };
+    let Some(payload) = item.message.data() else {
+        return Some(item);
+    };
+    let made = logical.hub.made(sessions, item.at);
+    flow.number(item.entry(), made, item.message.kind(), payload);
+    None
+}
 
-    /// Asks the session to close, and cuts it off when the peer does not even read that.
-    fn cut_off(&self) {
-        self.signal.order(Order::SlowConsumer);
-        let signal = Arc::downgrade(&self.signal);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                tokio::time::sleep(GRACE).await;
-                if let Some(signal) = signal.upgrade() {
-                    signal.order(Order::Cut);
-                }
-            });
-        }
+/// Cuts a connection off when the peer does not even read its close frame.
+pub(crate) fn cut_later(signal: &Arc<Signal>) {
+    let signal = Arc::downgrade(signal);
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            tokio::time::sleep(GRACE).await;
+            if let Some(signal) = signal.upgrade() {
+                signal.order(Order::Cut);
+            }
+        });
+    }
+}
+
+impl<M> Shared<M> {
+    fn lock(&self) -> MutexGuard<'_, Inner<M>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell(&self, queue: &mut Queue<M>) {
         let (length, size) = queue.untold();
         if length != 0 {
-            self.signal.series.queue_length.add(length);
+            self.series.queue_length.add(length);
         }
         if size != 0 {
-            self.signal.series.queue_size.add(size);
+            self.series.queue_size.add(size);
         }
     }
 }
 
-impl<M: Send> Waiting for Shared<M> {
+impl<M: Message + Send> Waiting for Shared<M> {
     fn tick(&self, now: u32) -> Option<u32> {
-        let mut queue = self.lock();
+        let mut inner = self.lock();
+        let Inner { signal, queue } = &mut *inner;
         let limits = &self.sessions.settings().limits;
-        let mut slot = self.signal.lock();
+        let mut slot = signal.lock();
         let oldest = slot
             .flow
             .as_mut()
             .and_then(|flow| queue.tick(now, limits, &mut flow.ledger));
         drop(slot);
-        self.tell(&mut queue);
+        self.tell(queue);
         oldest
     }
 
     fn end(&self) {
-        let mut queue = self.lock();
-        let mut slot = self.signal.lock();
+        let mut inner = self.lock();
+        let Inner { signal, queue } = &mut *inner;
+        let mut slot = signal.lock();
         if let Some(flow) = slot.flow.as_mut() {
             queue.end(&mut flow.ledger);
         }
         drop(slot);
-        self.tell(&mut queue);
+        self.tell(queue);
+    }
+
+    fn park(&self) {
+        let mut inner = self.lock();
+        let Inner { signal, queue } = &mut *inner;
+        let mut slot = signal.lock();
+        if let Some(flow) = slot.flow.as_mut() {
+            while let Some(item) = queue.pop_plain() {
+                if let Some(item) = number(&self.sessions, flow, item) {
+                    queue.put_back(item);
+                    break;
+                }
+            }
+        }
+        drop(slot);
+        self.tell(queue);
+    }
+
+    fn rebind(&self, from: &Signal, to: &Arc<Signal>) {
+        let mut inner = self.lock();
+        swap(from, to);
+        inner.signal = to.clone();
     }
 }
 
@@ -277,7 +359,7 @@ impl<M> fmt::Debug for Outbox<M> {
 
 impl<M> fmt::Debug for Shared<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (messages, bytes) = self.lock().waiting();
+        let (messages, bytes) = self.lock().queue.waiting();
         let mut debug = f.debug_struct("Outbox");
         debug.field("messages", &messages).field("bytes", &bytes);
         debug.finish()

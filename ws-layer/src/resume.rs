@@ -8,10 +8,15 @@
 //! attempt is one of a closed set ([`Rung`]); what another node needs to know is in a
 //! [`SessionStore`].
 
+pub(crate) mod attempt;
+mod instruments;
+pub(crate) mod keeper;
 pub mod ladder;
+pub(crate) mod logical;
 pub mod replay;
 pub mod settings;
 pub mod store;
+pub(crate) mod table;
 pub mod token;
 pub mod wire;
 

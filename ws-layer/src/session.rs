@@ -1,5 +1,6 @@
 //! A socket, observed: the same messages and errors, byte for byte.
 
+pub(crate) mod contract;
 mod duties;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use opentelemetry::Context;
 
 use crate::connection::{Connection, Sending};
 use crate::flow::Entry;
+use crate::resume::Resumption;
 use crate::settings::ClassId;
 use crate::stamp::Stamp;
 use crate::{Cause, Fault, Message};
@@ -49,6 +51,12 @@ impl<S> Session<S> {
     /// The public id of this session, as on its spans: 32 hexadecimal digits.
     pub fn id(&self) -> String {
         format!("{:032x}", self.connection.id())
+    }
+
+    /// Where this session comes from, if it may be resumed: new, or taken up again, and whether this
+    /// process has held it before. `None` for a session that ends with its connection.
+    pub fn resumption(&self) -> Option<Resumption> {
+        self.connection.resumption()
     }
 
     /// The wrapped socket. What is read or written there directly is not observed.
@@ -141,7 +149,7 @@ where
     /// # Errors
     /// Those of the wrapped socket, untouched.
     pub async fn send(&mut self, message: M) -> Result<(), E> {
-        if self.has_unflushed() || !message.kind().is_data() {
+        if self.has_unflushed() || !message.kind().is_data() || self.connection.is_resumable() {
             return SinkExt::send(self, message).await;
         }
         std::future::poll_fn(|task| self.poll_ready_unpin(task)).await?;
@@ -194,6 +202,13 @@ where
 
     /// Gives a message to the socket.
     pub(crate) fn start(&mut self, message: M, entry: Option<Entry>) -> Result<(), E> {
+        if self.connection.is_resumable() && message.kind().is_data() {
+            return self.start_numbered(message, entry);
+        }
+        self.start_plain(message, entry)
+    }
+
+    fn start_plain(&mut self, message: M, entry: Option<Entry>) -> Result<(), E> {
         let sending = Sending::of(&message);
         let result = self.inner.start_send_unpin(message);
         if result.is_ok() {
@@ -225,23 +240,32 @@ where
                     None
                 }
             };
-            match &next {
+            match next {
                 Some(Ok(message)) => {
-                    this.connection.received(message);
-                    if this.is_own_pong(message) {
-                        continue;
+                    this.connection.received(&message);
+                    let is_own_pong = this.is_own_pong(&message);
+                    if !this.connection.is_resumable() {
+                        if is_own_pong {
+                            continue;
+                        }
+                        break Some(Ok(message));
+                    }
+                    match this.hear(message, task) {
+                        Some(message) if !is_own_pong => break Some(Ok(message)),
+                        _ => continue,
                     }
                 }
                 Some(Err(error)) => {
                     this.answer_fault(error.failure(), task);
-                    this.connection.broke(error);
+                    this.connection.broke(&error);
+                    break Some(Err(error));
                 }
                 None => {
                     this.connection.finished = true;
                     this.connection.end_of_stream();
+                    break None;
                 }
             }
-            break next;
         };
         Poll::Ready(next)
     }
@@ -267,6 +291,13 @@ where
     type Error = E;
 
     fn poll_ready(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Result<(), E>> {
+        if self.connection.is_resumable() {
+            match self.pump(task) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.blocked(task),
+            }
+        }
         match self.inner.poll_ready_unpin(task) {
             Poll::Ready(result) => Poll::Ready(self.noted(result)),
             Poll::Pending => self.blocked(task),

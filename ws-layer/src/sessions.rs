@@ -15,7 +15,10 @@ use crate::clock::{Clock, Units};
 use crate::endpoint::{MAX_ENDPOINTS, Role, Series};
 use crate::line::{Birth, Line, Order, Signal};
 use crate::mark::Mark;
+use crate::outbox::cut_later;
 use crate::registry::Registry;
+use crate::resume::SessionEnd;
+use crate::resume::table::Hub;
 use crate::settings::{Builder, ClassId, MessageClass, Settings, Stage};
 use crate::ticker;
 
@@ -36,6 +39,7 @@ pub(crate) struct Shared {
     /// must still be told.
     stalls: Mutex<Bucket>,
     suppressed: Counter,
+    hub: Option<Arc<Hub>>,
 }
 
 #[derive(Default)]
@@ -79,6 +83,10 @@ impl Sessions {
             bucket: Mutex::new(Bucket::new(settings.spans_per_second)),
             stalls: Mutex::new(Bucket::new(settings.stalls_per_second)),
             suppressed,
+            hub: settings
+                .resume
+                .clone()
+                .map(|resume| Arc::new(Hub::new(resume))),
             recorder,
             settings,
             series: Mutex::default(),
@@ -156,6 +164,36 @@ impl Sessions {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// What makes sessions resumable, if they are.
+    pub(crate) fn hub(&self) -> Option<&Arc<Hub>> {
+        self.0.hub.as_ref()
+    }
+
+    /// How many sessions wait for their client here.
+    pub fn detached(&self) -> usize {
+        self.hub().map_or(0, |hub| hub.population().0)
+    }
+
+    /// Takes back every session of a principal that this node holds: those that are attached are
+    /// closed with code 1008, those that wait end. Their tokens are worth nothing any more. Returns
+    /// how many there were.
+    pub fn revoke(&self, principal: &[u8]) -> usize {
+        let Some(hub) = self.hub() else { return 0 };
+        let (waiting, attached) = hub.of_principal(principal);
+        for signal in &attached {
+            signal.order(Order::Revoked);
+            cut_later(signal);
+        }
+        let ended = waiting.into_iter().filter(|at| {
+            let ended = hub.finish(self, *at, SessionEnd::Revoked);
+            if ended {
+                hub.forget(at.0, at.1);
+            }
+            ended
+        });
+        attached.len() + ended.count()
     }
 
     pub(crate) fn clock(&self) -> Clock {
@@ -241,6 +279,16 @@ impl Sessions {
             all.push(series.clone());
             series
         })
+    }
+
+    /// The instruments of an endpoint whose name another node told: those of `_other` unless it is
+    /// known here.
+    pub(crate) fn series_named(&self, endpoint: &str, role: Role) -> Arc<Series> {
+        let all = self.0.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.iter().find(|series| series.endpoint == endpoint);
+        let name = known.map_or(value::OWN_OTHER, |series| series.endpoint);
+        drop(all);
+        self.series(name, role)
     }
 
     /// Lets an upgrade in, unless there are enough sessions.

@@ -6,6 +6,7 @@ use campanile_recorder::{Handle, Source};
 
 use crate::Sessions;
 use crate::clock::Units;
+use crate::resume::Resume;
 
 /// How many message classes a process keeps.
 pub(crate) const MAX_CLASSES: usize = 8;
@@ -102,6 +103,7 @@ pub(crate) struct Settings {
     pub(crate) stalls_per_second: u32,
     pub(crate) sampled: f64,
     pub(crate) stall: Duration,
+    pub(crate) resume: Option<Resume>,
     /// [`Settings::look`] in the units of the hot path.
     pub(crate) tick: u32,
 }
@@ -139,6 +141,7 @@ impl Builder {
                 stalls_per_second: 10,
                 sampled: 1.0,
                 stall: Duration::from_secs(5),
+                resume: None,
                 tick: 0,
             },
         }
@@ -226,6 +229,13 @@ impl Builder {
     /// moved on, or were lost. Default: 5 s.
     pub fn stall_after(mut self, age: Duration) -> Self {
         self.settings.stall = age;
+        self
+    }
+
+    /// Makes sessions resumable, for clients that ask for it at endpoints that name a
+    /// [`principal`](crate::Upgrade::principal). Default: none is.
+    pub fn resume(mut self, resume: Resume) -> Self {
+        self.settings.resume = Some(resume);
         self
     }
 

@@ -79,7 +79,7 @@ impl State {
         let mut active = Vec::new();
         if due {
             active = std::mem::take(&mut open.active);
-            active.retain(|signal| signal.place().is_some());
+            active.retain(|signal| signal.place().is_some() || signal.generation().is_some());
         }
         drop(open);
 

@@ -2,6 +2,7 @@
 
 mod hello;
 mod offered;
+mod opening;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -15,16 +16,18 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 use campanile_recorder::{Handle, Seed};
-use campanile_semconv::attribute as key;
+use campanile_semconv::header as names;
+use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
-use opentelemetry::trace::{SpanContext, TraceContextExt};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::trace::TraceContextExt;
 
-use crate::connection::{Beginning, Connection};
 use crate::handshake::{Handshake, Refusal};
+use crate::resume::Rung;
+use crate::resume::attempt::{Ask, Attempt};
+use crate::resume::wire;
 use crate::{Role, Session, Sessions};
-use hello::Hello;
 use offered::Offered;
+use opening::Opening;
 
 /// When a client that found no room may come again.
 const RETRY_AFTER_SECONDS: &str = "5";
@@ -65,6 +68,10 @@ pub struct Upgrade<F = DefaultOnFailedUpgrade> {
     offered: Offered,
     hello: bool,
     is_parent: bool,
+    principal: Option<Box<[u8]>>,
+    /// What the client asks for in a header, and the attempt that it makes by that.
+    ask: Option<Ask>,
+    attempt: Option<Attempt>,
 }
 
 impl<S> FromRequestParts<S> for Upgrade
@@ -89,6 +96,12 @@ where
                 (Context::current(), sessions.recorder().clone())
             }
         };
+        let ask = sessions.hub().and_then(|hub| {
+            let header = parts.headers.get(names::WS_RESUME)?;
+            Some(Ask::from_header(header.to_str().unwrap_or(""), hub.now()))
+        });
+        let brings = ask.as_ref().is_some_and(|ask| ask.token.is_some());
+        let attempt = brings.then(|| Attempt::begin(&sessions, handshake.endpoint()));
         Ok(Self {
             inner,
             sessions,
@@ -100,6 +113,9 @@ where
             offered,
             hello: false,
             is_parent: false,
+            principal: None,
+            ask,
+            attempt,
         })
     }
 }
@@ -109,6 +125,41 @@ impl<F> Upgrade<F> {
     /// keeps 8 names; later ones are counted as `_other`.
     pub fn endpoint(mut self, name: &'static str) -> Self {
         self.handshake.set_endpoint(name);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.set_endpoint(name);
+        }
+        self
+    }
+
+    /// Names whom the session belongs to, once the handler knows it, and so lets it be resumed where
+    /// the sessions are set up for that ([`Builder::resume`](crate::Builder::resume)) and the client
+    /// asks for it: a token is good for its principal only. Any bytes that tell one principal from
+    /// another: a user's id, or a device's. They are not kept in the open outside this process.
+    ///
+    /// Implies [`with_hello`](Self::with_hello). Without it a session ends with its connection.
+    pub fn principal(mut self, id: impl AsRef<[u8]>) -> Self {
+        self.principal = Some(id.as_ref().into());
+        self.hello = true;
+        self
+    }
+
+    /// What a client asks for counts only where sessions may be resumed.
+    fn judged(mut self) -> Self {
+        if self.principal.is_none() || self.sessions.hub().is_none() {
+            self.principal = None;
+            self.ask = None;
+            if let Some(mut attempt) = self.attempt.take() {
+                attempt.expect(None);
+            }
+        }
+        if let Some(ask) = &mut self.ask
+            && ask.awaits_seq
+            && !self.offered.contract
+        {
+            // Nothing will say the rest.
+            ask.token = Some(String::new());
+            ask.awaits_seq = false;
+        }
         self
     }
 
@@ -159,6 +210,13 @@ impl<F> Upgrade<F> {
             429 | 503 => Refusal::Limit,
             _ => Refusal::Rejected,
         });
+        if let Some(attempt) = &mut self.attempt {
+            attempt.expect(Some(match response.status().as_u16() {
+                401 | 403 => Rung::Unauthorized,
+                429 | 503 => Rung::Overloaded,
+                _ => Rung::HandshakeFailed,
+            }));
+        }
         response
     }
 
@@ -206,6 +264,9 @@ impl<F> Upgrade<F> {
             offered: self.offered,
             hello: self.hello,
             is_parent: self.is_parent,
+            principal: self.principal,
+            ask: self.ask,
+            attempt: self.attempt,
         }
     }
 
@@ -241,7 +302,10 @@ impl<F> Upgrade<F> {
             offered,
             hello,
             is_parent,
-        } = self;
+            principal,
+            ask,
+            attempt,
+        } = self.judged();
         if offered.contract && inner.selected_protocol().is_none() {
             // A browser fails the handshake unless one of its offers is selected.
             inner.set_selected_protocol(HeaderValue::from_static(offered::CONTRACT));
@@ -250,53 +314,40 @@ impl<F> Upgrade<F> {
         let upgrade = context.span().span_context().clone();
         // The span itself has ended by then, and must not be kept alive by the socket.
         let context = context.with_remote_span_context(upgrade);
-        let kept = context.clone();
-        inner.on_upgrade(move |mut socket| {
+        let is_welcomed = ask.is_some();
+        let opening = Opening {
+            sessions,
+            handshake,
+            seen,
+            version,
+            context: context.clone(),
+            recorder,
+            offered,
+            hello,
+            is_parent,
+            principal,
+            ask,
+            attempt,
+        };
+        let mut response = inner.on_upgrade(move |mut socket| {
             let served = async move {
-                let id = fastrand::u128(1..);
-                let mut also: Vec<SpanContext> = offered.context.into_iter().collect();
-                if hello && offered.contract {
-                    match hello::exchange(&mut socket, id).await {
-                        Ok(Hello { context }) => {
-                            also.extend(context.filter(|context| !also.contains(context)));
-                        }
-                        Err(refusal) => return handshake.expect(refusal),
-                    }
-                }
-                // What was said last is nearest to the session.
-                let parent = if is_parent { also.pop() } else { None };
-                let beginning = Beginning {
-                    seen,
-                    context: kept,
-                    parent,
-                    also,
-                    recorder,
-                    series: sessions.series(handshake.endpoint(), Role::Server),
-                    attributes: version_attribute(version).into_iter().collect(),
-                    id,
-                    pings: true,
-                };
-                let connection = Connection::begin(&sessions, beginning);
+                let connection = opening.open(&mut socket).await;
                 drop(admitted);
-                handshake.succeed();
-                drop(sessions);
-                handler(Session::new(socket, connection)).await;
+                if let Some(connection) = connection {
+                    handler(Session::new(socket, connection)).await;
+                }
             };
             served.with_context(context)
-        })
+        });
+        if is_welcomed {
+            let welcome = HeaderValue::from_static(wire::WELCOME);
+            response.headers_mut().insert(names::WS_SESSION, welcome);
+        }
+        response
     }
 
     fn map(mut self, change: impl FnOnce(WebSocketUpgrade<F>) -> WebSocketUpgrade<F>) -> Self {
         self.inner = change(self.inner);
         self
     }
-}
-
-fn version_attribute(version: Version) -> Option<KeyValue> {
-    let text = match version {
-        Version::HTTP_11 => "1.1",
-        Version::HTTP_2 => "2",
-        _ => return None,
-    };
-    Some(KeyValue::new(key::NETWORK_PROTOCOL_VERSION, text))
 }

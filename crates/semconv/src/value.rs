@@ -160,6 +160,7 @@ pub const WEBSOCKET_DELIVERY_OUTCOMES: &[&str] = &[
     "dropped",
     "lost",
     "superseded",
+    "moved",
 ];
 
 /// Values of `websocket.resume.result`: what became of an attempt to resume, each attempt exactly one.

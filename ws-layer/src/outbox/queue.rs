@@ -75,6 +75,26 @@ impl<M> Queue<M> {
         self.items.is_empty()
     }
 
+    /// Whether a message waits that no newer one can replace.
+    pub(super) fn has_plain(&self) -> bool {
+        self.items.iter().any(|item| item.replaces.is_none())
+    }
+
+    /// Takes the first message that no newer one can replace.
+    pub(super) fn pop_plain(&mut self) -> Option<Item<M>> {
+        let is_plain = |item: &Item<M>| item.replaces.is_none();
+        let first = self.items.iter().position(is_plain)?;
+        let item = self.items.remove(first)?;
+        self.bytes -= item.size;
+        Some(item)
+    }
+
+    /// Puts back what `pop_plain` gave, in front of everything.
+    pub(super) fn put_back(&mut self, item: Item<M>) {
+        self.bytes += item.size;
+        self.items.push_front(item);
+    }
+
     pub(super) fn waiting(&self) -> (usize, usize) {
         (self.items.len(), self.bytes)
     }

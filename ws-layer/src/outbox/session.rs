@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 
 use axum::extract::ws::WebSocket;
@@ -109,25 +110,35 @@ where
     /// stream to report.
     fn feed(&mut self, task: &mut Task<'_>) -> Fed {
         let shared = &*self.outbox.0;
+        let mine = self.session.connection().line().signal().clone();
         let mut written = false;
         let fed = loop {
-            if shared.lock().is_empty() {
+            let inner = shared.lock();
+            if !Arc::ptr_eq(&inner.signal, &mine) {
+                // Another connection has the session.
+                break Fed::Blocked;
+            }
+            if inner.queue.is_empty() {
                 break Fed::Empty;
             }
+            drop(inner);
             let Poll::Ready(Ok(())) = self.session.poll_ready_unpin(task) else {
                 break Fed::Blocked;
             };
             let now = shared.sessions.clock().now();
             let limits = &shared.sessions.settings().limits;
-            let mut queue = shared.lock();
-            let next = flow(&shared.sessions, &shared.signal, |flow| {
-                queue.next(now, limits, &mut flow.ledger)
+            let mut inner = shared.lock();
+            if !Arc::ptr_eq(&inner.signal, &mine) {
+                break Fed::Blocked;
+            }
+            let next = flow(&shared.sessions, &mine, |flow| {
+                inner.queue.next(now, limits, &mut flow.ledger)
             });
-            drop(queue);
+            drop(inner);
             let Some(item) = next else { break Fed::Empty };
             let entry = item.entry();
             if self.session.start(item.message, Some(entry)).is_err() {
-                flow(&shared.sessions, &shared.signal, |flow| {
+                flow(&shared.sessions, &mine, |flow| {
                     if !entry.late {
                         let lost = crate::ledger::Outcome::Lost;
                         flow.ledger.decide(entry.class, lost);
@@ -164,7 +175,7 @@ where
                 return Poll::Ready(next);
             }
             // A push between the two has woken nobody, as only now is this task known.
-            if fed == Fed::Blocked || this.outbox.0.lock().is_empty() {
+            if fed == Fed::Blocked || this.outbox.0.lock().queue.is_empty() {
                 return Poll::Pending;
             }
         }

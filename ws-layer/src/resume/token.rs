@@ -114,6 +114,11 @@ impl Keys {
         all.find(|key| key.id == id)
     }
 
+    /// The keyed hash of a principal, as records of sessions carry it.
+    pub(crate) fn owner(&self, principal: &[u8]) -> [u8; 8] {
+        Self::principal(&self.signing, principal).unwrap_or_default()
+    }
+
     /// The keyed hash of a principal, as tokens of this key id carry it.
     fn principal(key: &Key, principal: &[u8]) -> Option<[u8; 8]> {
         let mut mac = key.mac()?;

@@ -10,6 +10,7 @@ use crate::clock::{Units, age};
 use crate::connection::Sending;
 use crate::line::Order;
 use crate::pings::Beat;
+use crate::resume::wire::Reason;
 use crate::{Cause, Failure, Fault, Kind, Message};
 
 impl<S, M, E> Session<S>
@@ -23,11 +24,23 @@ where
         let cut = match self.connection.line().order(task.waker()) {
             Order::None => false,
             Order::Drain => {
-                self.close_for(Cause::Drain, 1012, "service restart");
+                let close = match self.drain_reason() {
+                    Some(reason) => M::close_because(1012, &reason),
+                    None => M::close(1012, "service restart"),
+                };
+                self.close_for(Cause::Drain, close);
                 false
             }
             Order::SlowConsumer => {
-                self.close_for(Cause::SlowConsumer, 3008, "slow consumer");
+                self.close_for(Cause::SlowConsumer, M::close(3008, "slow consumer"));
+                false
+            }
+            Order::Superseded => {
+                self.close_for(Cause::Superseded, M::close(1000, "k=superseded"));
+                false
+            }
+            Order::Revoked => {
+                self.close_for(Cause::Auth, M::close(1008, "k=revoked"));
                 false
             }
             Order::Cut => {
@@ -38,9 +51,26 @@ where
         if cut || self.beat(task) {
             return Poll::Ready(());
         }
+        if self.connection.is_resumable() {
+            self.catch_up(task);
+        }
         self.barrier(task);
         self.flush_own(task);
         Poll::Pending
+    }
+
+    /// When a client that may resume is to come back.
+    fn drain_reason(&self) -> Option<String> {
+        if !self.connection.is_resumable() {
+            return None;
+        }
+        let signal = self.connection.line().signal();
+        let after = signal.logical(|logical| logical.after).flatten();
+        let reason = Reason {
+            kind: Some("drain"),
+            after: after.or(Some(0)),
+        };
+        Some(reason.to_string())
     }
 
     /// The socket takes nothing for now. A peer that is found dead, or an order to end, ends the
@@ -58,11 +88,11 @@ where
         Poll::Pending
     }
 
-    fn close_for(&mut self, cause: Cause, code: u16, reason: &'static str) {
+    pub(super) fn close_for(&mut self, cause: Cause, close: M) {
         let ending = self.connection.ending();
         if !ending.is_noted() && !ending.is_ordered() {
             ending.order(cause);
-            self.connection.unflushed |= self.start(M::close(code, reason), None).is_ok();
+            self.connection.unflushed |= self.start(close, None).is_ok();
         }
     }
 
@@ -109,7 +139,7 @@ where
         if let (Some(after), Some(interval)) = (settings.idle, settings.heartbeat)
             && interval * idle >= after
         {
-            self.close_for(Cause::Idle, 1001, "idle");
+            self.close_for(Cause::Idle, M::close(1001, "idle"));
             self.flush_own(task);
         }
         self.ping(now, true, task);

@@ -2,53 +2,63 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use axum::extract::ws::{Message, WebSocket};
 use campanile_propagation::Parent;
 use opentelemetry::trace::{SpanContext, TraceState};
-use serde::Deserialize;
 
+use super::opening::close;
 use crate::handshake::Refusal;
+use crate::resume::wire;
 
 const DEADLINE: Duration = Duration::from_secs(5);
 const MAX_SIZE: usize = 4096;
 
 /// What a hello says.
 #[derive(Debug)]
-pub(super) struct Hello {
-    /// The client's span.
-    pub(super) context: Option<SpanContext>,
-}
+pub(super) struct Hello(wire::Hello);
 
-#[derive(Deserialize)]
-struct Wire {
-    op: String,
-    tp: Option<String>,
+impl Hello {
+    /// The client's span; one that cannot be read is none.
+    pub(super) fn context(&self) -> Option<SpanContext> {
+        let parent = self.0.tp.as_ref();
+        let parent = parent.and_then(|text| Parent::parse(text.as_bytes()));
+        parent.map(|parent| parent.to_span_context(TraceState::NONE))
+    }
+
+    /// The last message that the client has: it asks for a session that may be resumed.
+    pub(super) fn seq(&self) -> Option<u32> {
+        self.0.seq
+    }
+
+    pub(super) fn token(&self) -> Option<String> {
+        self.0.rt.clone()
+    }
+
+    pub(super) fn t0(&self) -> Option<f64> {
+        self.0.t0
+    }
 }
 
 /// What is wrong with a first frame: a close code and its reason.
 type Wrong = (u16, &'static str);
 
-/// Receives a hello and answers it with a welcome; else closes with the right code.
-pub(super) async fn exchange(socket: &mut WebSocket, id: u128) -> Result<Hello, Refusal> {
+/// Receives a hello; else closes with the right code.
+pub(super) async fn receive(socket: &mut WebSocket) -> Result<Hello, Refusal> {
     let first = tokio::time::timeout(DEADLINE, first(socket)).await;
-    let (wrong, refusal) = match first {
+    let ((code, reason), refusal) = match first {
         Ok(None) => return Err(Refusal::UpgradeFailed),
-        Ok(Some(Ok(hello))) => {
-            let welcome = format!(r#"{{"op":"welcome","sid":"{id:032x}"}}"#);
-            return match socket.send(Message::text(welcome)).await {
-                Ok(()) => Ok(hello),
-                Err(_) => Err(Refusal::UpgradeFailed),
-            };
-        }
+        Ok(Some(Ok(hello))) => return Ok(hello),
         Ok(Some(Err(wrong))) => (wrong, Refusal::BadRequest),
         Err(_) => ((1008, "hello expected"), Refusal::HelloTimeout),
     };
-    let (code, reason) = wrong;
-    let reason = reason.into();
-    let close = Message::Close(Some(CloseFrame { code, reason }));
-    // The peer may be gone or not reading: what it missed is its own affair.
-    let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(close)).await;
+    close(socket, code, reason).await;
     Err(refusal)
+}
+
+/// Answers a hello that asks for nothing more; false when the connection is gone.
+pub(super) async fn welcome(socket: &mut WebSocket, id: u128) -> bool {
+    let welcome = format!(r#"{{"op":"welcome","sid":"{id:032x}"}}"#);
+    socket.send(Message::text(welcome)).await.is_ok()
 }
 
 /// The first data frame, judged; `None` when the connection ended.
@@ -67,13 +77,11 @@ fn parse(text: &[u8]) -> Result<Hello, Wrong> {
     if text.len() > MAX_SIZE {
         return Err((1009, "hello too long"));
     }
-    let wire: Wire = serde_json::from_slice(text).map_err(|_| (1007, "hello is json"))?;
-    if wire.op != "hello" {
+    let hello: wire::Hello = serde_json::from_slice(text).map_err(|_| (1007, "hello is json"))?;
+    if hello.op != "hello" {
         return Err((1008, "hello expected"));
     }
-    let parent = wire.tp.and_then(|text| Parent::parse(text.as_bytes()));
-    let context = parent.map(|parent| parent.to_span_context(TraceState::NONE));
-    Ok(Hello { context })
+    Ok(Hello(hello))
 }
 
 #[cfg(test)]
@@ -88,9 +96,9 @@ mod tests {
     fn a_hello_may_name_a_span_and_an_unreadable_one_is_no_reason_to_refuse() {
         let tp = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let hello = parse(format!(r#"{{"op":"hello","tp":"{tp}","later":1}}"#).as_bytes());
-        assert!(hello.is_ok_and(|hello| hello.context.is_some()));
+        assert!(hello.is_ok_and(|hello| hello.context().is_some()));
         let hello = parse(br#"{"op":"hello","tp":"nonsense"}"#);
-        assert!(hello.is_ok_and(|hello| hello.context.is_none()));
+        assert!(hello.is_ok_and(|hello| hello.context().is_none()));
     }
 
     #[test]

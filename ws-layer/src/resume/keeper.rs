@@ -1,0 +1,199 @@
+//! One task for each process that keeps the store informed, and does what the store asks.
+//!
+//! Nothing that a connection does waits for the store: what is new is gathered and written behind.
+//! When the store fails it is counted, what could not be told stays to be told, and the sessions go
+//! on.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use campanile_semconv::{attribute as key, metric, value};
+use futures_util::future::join_all;
+use opentelemetry::KeyValue;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::ladder::SessionEnd;
+use super::store::{Answer, Note, Record, Save, Saved};
+use super::table::{Hub, millis};
+use crate::sessions::{Sessions, Shared};
+
+/// How long the store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// For how long news are gathered.
+const GATHER: Duration = Duration::from_millis(5);
+const BATCH: usize = 512;
+const BEAT: Duration = Duration::from_millis(200);
+const LEASE: Duration = Duration::from_secs(5);
+/// How many beats lie between two looks at windows and orphans.
+const LOOK: u32 = 5;
+const ADOPT: usize = 256;
+
+/// The operations of a store, as `websocket.store.operation` names them.
+const OPEN: usize = 0;
+const SAVE: usize = 1;
+pub(crate) const CLAIM: usize = 2;
+pub(crate) const END: usize = 3;
+const TELL: usize = 4;
+const TAKE: usize = 5;
+
+/// Asks the store; `None` when it failed or took too long, which is counted.
+pub(crate) async fn asked<T>(
+    sessions: &Sessions,
+    operation: usize,
+    answer: Answer<'_, T>,
+) -> Option<T> {
+    if let Ok(Ok(answer)) = timeout(PATIENCE, answer).await {
+        return Some(answer);
+    }
+    let operation = value::WEBSOCKET_STORE_OPERATIONS[operation];
+    let attributes = [KeyValue::new(key::WEBSOCKET_STORE_OPERATION, operation)];
+    let meter = sessions.recorder().meter();
+    let failures = meter.counter(&metric::WEBSOCKET_STORE_FAILURES, &attributes);
+    failures.add(1);
+    None
+}
+
+/// Starts the keeper, where there is a runtime to run it.
+pub(crate) fn start(sessions: &Sessions) -> bool {
+    let (Ok(runtime), Some(hub)) = (tokio::runtime::Handle::try_current(), sessions.hub()) else {
+        return false;
+    };
+    let running = Running(hub.clone());
+    runtime.spawn(run(Arc::downgrade(sessions.shared()), running));
+    true
+}
+
+/// Lets another keeper start when the runtime of this one is shut down.
+struct Running(Arc<Hub>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.stopped();
+    }
+}
+
+async fn run(shared: Weak<Shared>, running: Running) {
+    let hub = &running.0;
+    let mut next_beat = Instant::now();
+    let mut beats = 0;
+    while let Some(sessions) = shared.upgrade().map(Sessions::of) {
+        if next_beat <= Instant::now() {
+            next_beat = Instant::now() + BEAT;
+            beat(&sessions, hub).await;
+            if beats % LOOK == 0 {
+                look(&sessions, hub).await;
+            }
+            beats = beats.wrapping_add(1);
+            hub.retry();
+        }
+        flush(&sessions, hub).await;
+        drop(sessions);
+        tokio::select! {
+            () = hub.work.notified() => sleep(GATHER).await,
+            () = sleep_until(next_beat) => {}
+        }
+    }
+}
+
+/// Renews the lease, and does what other nodes ask.
+async fn beat(sessions: &Sessions, hub: &Arc<Hub>) {
+    let store = &hub.settings.store;
+    let answer = store.beat(hub.node, hub.now(), millis(LEASE));
+    for note in asked(sessions, TELL, answer).await.unwrap_or_default() {
+        match note {
+            Note::Release(sid) => hub.release(sessions, sid),
+            Note::Claimed(sid, generation) => hub.claimed(sid, generation),
+        }
+    }
+}
+
+/// Ends sessions whose window is over, and takes on those whose node is gone.
+async fn look(sessions: &Sessions, hub: &Arc<Hub>) {
+    let now = hub.now();
+    hub.count_released(now);
+    let store = &hub.settings.store;
+    for over in hub.over(now) {
+        let at = (over.sid, over.generation);
+        let ended = match hub.is_open(over.sid) {
+            true => asked(sessions, END, store.end(at.0, at.1)).await,
+            false => None,
+        };
+        if ended != Some(false) {
+            hub.finish(sessions, at, SessionEnd::Abandoned);
+        } else if over.long {
+            hub.moved(over.sid);
+        }
+    }
+    for at in hub.too_many() {
+        if hub.finish(sessions, at, SessionEnd::Revoked) {
+            asked(sessions, END, store.end(at.0, at.1)).await;
+        }
+    }
+    let orphans = asked(sessions, TAKE, store.adopt(hub.node, now, ADOPT)).await;
+    for orphan in orphans.unwrap_or_default() {
+        hub.adopted(sessions, orphan);
+    }
+}
+
+/// Writes what is new. Returns whether all of it is in the store now.
+pub(crate) async fn flush(sessions: &Sessions, hub: &Arc<Hub>) -> bool {
+    let store = &hub.settings.store;
+    let mut complete = true;
+    let dirty: HashSet<u128> = hub.take_dirty().into_iter().collect();
+    let dirty: Vec<u128> = dirty.into_iter().collect();
+    for batch in dirty.chunks(BATCH) {
+        let new: Vec<Record> = batch.iter().filter_map(|sid| hub.unopened(*sid)).collect();
+        let opened = new.iter().map(|record| open(sessions, hub, record));
+        complete &= join_all(opened).await.into_iter().all(|opened| opened);
+        let saves: Vec<Save> = batch.iter().filter_map(|sid| hub.news(*sid)).collect();
+        if saves.is_empty() {
+            continue;
+        }
+        let Some(answers) = asked(sessions, SAVE, store.save(&saves)).await else {
+            complete = false;
+            hub.unsaved(saves.iter().map(|save| save.sid));
+            continue;
+        };
+        for (save, answer) in saves.iter().zip(answers) {
+            match answer {
+                Saved::Kept => hub.is_saved(save),
+                Saved::Fenced => fenced(sessions, hub, save).await,
+            }
+        }
+    }
+    hub.saved.notify_waiters();
+    for (sid, generation) in hub.take_gone() {
+        asked(sessions, END, store.end(sid, generation)).await;
+    }
+    complete
+}
+
+async fn open(sessions: &Sessions, hub: &Arc<Hub>, record: &Record) -> bool {
+    match asked(sessions, OPEN, hub.settings.store.open(record)).await {
+        Some(Saved::Kept) => {
+            hub.opened(record.sid, record.generation);
+            true
+        }
+        Some(Saved::Fenced) => {
+            hub.moved(record.sid);
+            true
+        }
+        None => {
+            hub.unsaved([record.sid]);
+            false
+        }
+    }
+}
+
+/// The store refuses what we say of a session: it has moved on, unless the store has forgotten it.
+async fn fenced(sessions: &Sessions, hub: &Arc<Hub>, save: &Save) {
+    if save.detached.is_some() {
+        // Whoever took it will tell, or its window ends.
+        return;
+    }
+    if let Some(record) = hub.reopened(save.sid, save.generation) {
+        open(sessions, hub, &record).await;
+        hub.unsaved([save.sid]);
+    }
+}
