@@ -4,15 +4,14 @@
 
 mod harness;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use campanile_otlp_receiver::Receiver;
 use campanile_otlp_receiver::model::{Metric, Number, Point, PointValue};
 use campanile_recorder::{
-    Caller, Exchange, Handle, Head, Method, Outcome, Route, RouteKey, Source, Tracing,
+    Caller, Exchange, Handle, Head, Method, Outcome, Route, RouteKey, Sizes, Source, Tracing,
 };
 use campanile_semconv::metric as m;
 use campanile_telemetry::Telemetry;
@@ -31,10 +30,11 @@ fn exchange(recorder: &Handle, template: &'static str) -> Exchange {
         method: Method::new("GET"),
         version: Some("1.1"),
         scheme: "http",
-        template: Some(Cow::Borrowed(template)),
+        template: Some(template),
         domain: None,
     };
     let head = Head {
+        clock: Instant::now(),
         caller: Caller::Unknown,
         carried: Default::default(),
         baggage_drops: 0,
@@ -52,14 +52,17 @@ fn exchange(recorder: &Handle, template: &'static str) -> Exchange {
         request_id: None,
         attributes: Vec::new(),
     };
-    Exchange::begin(recorder, head)
+    Exchange::begin(recorder.clone(), head)
 }
 
 fn exchanges(recorder: &Handle, times: usize) {
     for n in 0..times {
         let mut exchange = exchange(recorder, "/rooms/{id}");
         exchange.head(if n % 4 == 3 { 503 } else { 200 });
-        exchange.sizes_mut().response = Some(100);
+        exchange.set_sizes(Sizes {
+            request: None,
+            response: Some(100),
+        });
         exchange.end(Outcome::Completed);
     }
     drop(exchange(recorder, "/rooms/{id}"));
