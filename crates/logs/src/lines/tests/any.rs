@@ -102,7 +102,7 @@ fn names() -> impl Strategy<Value = String> {
         "level__",
         "service",
         "domain",
-        "campanile.domain",
+        campanile_semconv::attribute::CAMPANILE_DOMAIN,
         "trace_id",
         "trace_id_",
         "span_id",
