@@ -12,6 +12,7 @@ use http::Request;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tower::{Layer, Service};
 
+use crate::lean;
 use crate::nobody::Nobody;
 use crate::pipeline::Pipeline;
 use crate::work::{self, CALLER_SPAN, TRACE_PREFIX, drive};
@@ -30,6 +31,7 @@ enum Kind {
     Noop,
     Layer,
     Server { is_sampled: bool },
+    Lean { is_sampled: bool },
     BareClient,
     Client { is_sampled: bool },
 }
@@ -49,6 +51,8 @@ pub const ALL: &[Contender] = &[
         "bare",
         Kind::Server { is_sampled: false },
     ),
+    contender("lean-sampled", "bare", Kind::Lean { is_sampled: true }),
+    contender("lean-unsampled", "bare", Kind::Lean { is_sampled: false }),
     contender("bare-client", "bare-client", Kind::BareClient),
     contender(
         "client-sampled",
@@ -82,6 +86,14 @@ impl Contender {
                     .layer(ServerLayer::new(&nobody))
                     .with_state(());
                 drive(&app, &work::requests(true), count);
+            }
+            Kind::Lean { is_sampled } => {
+                let telemetry = lean::telemetry();
+                let app = work::router()
+                    .layer(ServerLayer::new(&telemetry))
+                    .with_state(());
+                drive(&app, &work::requests(is_sampled), count);
+                lean::check(&telemetry, if is_sampled { count } else { 0 });
             }
             Kind::BareClient => drive(&Remote, &work::outgoing(), count),
             Kind::Server { is_sampled } => {

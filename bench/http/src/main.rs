@@ -10,6 +10,7 @@
 mod baseline;
 mod callgrind;
 mod contenders;
+mod lean;
 mod nobody;
 mod pipeline;
 mod work;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         ["--check"] => measure().and_then(|measured| check(&measured)),
         ["--update"] => measure().and_then(|measured| baseline::write(&measured)),
         ["--run", name, count] => run(name, count),
+        ["--sink"] => lean::sink(),
         _ => Err(io::Error::other("expected nothing, --check or --update")),
     };
     match outcome {

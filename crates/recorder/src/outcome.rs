@@ -98,11 +98,22 @@ pub struct End {
 impl End {
     /// The value of `error.type`, absent on success (semantic conventions, HTTP server: a 5xx is
     /// an error, a 4xx is not).
+    #[inline]
     pub fn error_type(&self) -> Option<&'static str> {
-        if self.outcome.is_broken() {
-            return Some(self.outcome.as_str());
+        Self::error_type_of(self.outcome, self.failure, self.status)
+    }
+
+    /// The same for an end of which only this is known.
+    #[inline]
+    pub fn error_type_of(
+        outcome: Outcome,
+        failure: Option<&'static str>,
+        status: Option<u16>,
+    ) -> Option<&'static str> {
+        if outcome.is_broken() {
+            return Some(outcome.as_str());
         }
-        self.failure.or_else(|| server_error(self.status?))
+        failure.or_else(|| server_error(status?))
     }
 }
 

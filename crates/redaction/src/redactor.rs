@@ -46,6 +46,15 @@ impl Redactor {
         Builder::new()
     }
 
+    /// Whether both are the same redactor: clones of one, or both off.
+    #[inline]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+
     /// Whether it does anything at all.
     pub fn is_off(&self) -> bool {
         self.0.is_none()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use campanile_logs::audit::{self, Audit, Way};
 use campanile_logs::{Lines, LogFilter};
-use campanile_recorder::{Meter as OurMeter, Stock, StockMeter};
+use campanile_recorder::{Handle, Meter as OurMeter, Stock, StockMeter};
 use campanile_redaction::Redactor;
 use campanile_semconv::SCHEMA_URL;
 use opentelemetry::InstrumentationScope;
@@ -208,26 +208,35 @@ fn stock_tracers(
 }
 
 /// The recorder of the layers: over our own series, or over the SDK for everything.
-pub(crate) fn recorder(config: &Config, providers: &Providers) -> Stock<Tracer> {
+pub(crate) fn recorder(config: &Config, providers: &Providers) -> Handle {
     let scope = Stock::<Tracer>::scope();
     let tracer = providers.tracers.tracer_with_scope(scope.clone());
-    let sdk = || providers.meters.meter_with_scope(scope);
-    let stock = match providers.own_series.clone() {
-        None => Stock::new(tracer, sdk()),
-        Some(registry) => {
-            let meter: Arc<dyn OurMeter> = if config.exponential_histograms {
-                let histograms = StockMeter::new(sdk());
-                Arc::new(WithoutHistograms {
-                    registry,
-                    histograms,
-                })
-            } else {
-                registry
-            };
-            Stock::with_meter(tracer, meter)
-        }
+    let sdk = || providers.meters.meter_with_scope(scope.clone());
+    let lean = tracer.lean().cloned();
+    let Some(registry) = providers.own_series.clone() else {
+        let stock = Stock::new(tracer, sdk()).with_formats(config.formats);
+        return match lean {
+            Some(tracer) => {
+                let meter = Arc::new(StockMeter::new(sdk()));
+                Handle::new(lean::Server::new(tracer, meter, Handle::new(stock)))
+            }
+            None => Handle::new(stock),
+        };
     };
-    stock.with_formats(config.formats)
+    let meter: Arc<dyn OurMeter> = if config.exponential_histograms {
+        let histograms = StockMeter::new(sdk());
+        Arc::new(WithoutHistograms {
+            registry,
+            histograms,
+        })
+    } else {
+        registry
+    };
+    let stock = Stock::with_meter(tracer, meter.clone()).with_formats(config.formats);
+    match lean {
+        Some(tracer) => Handle::new(lean::Server::new(tracer, meter, Handle::new(stock))),
+        None => Handle::new(stock),
+    }
 }
 
 /// Exponential histograms, another cap of attribute sets, or both.

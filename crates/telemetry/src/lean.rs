@@ -10,9 +10,11 @@
 mod ids;
 pub(crate) mod metrics;
 pub(crate) mod proto;
+mod server;
 mod span;
 mod tracer;
 pub(crate) mod values;
 
+pub(crate) use self::server::Server;
 pub(crate) use self::span::Span;
 pub(crate) use self::tracer::{Tracer, TracerProvider};

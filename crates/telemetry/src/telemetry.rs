@@ -99,7 +99,7 @@ impl Telemetry {
         let subscriber =
             assemble::subscriber(&config, builder, &filter, &providers, pipeline.as_deref());
         let audit = assemble::audit_ways(&config, builder, &providers, pipeline.as_deref());
-        let recorder = Handle::new(assemble::recorder(&config, &providers));
+        let recorder = assemble::recorder(&config, &providers);
         announce(&notices, &config, off.as_deref());
         Self(Arc::new(Inner {
             providers,

@@ -19,6 +19,16 @@ enum Kind {
     Stock(sdk::SdkTracer),
 }
 
+impl Tracer {
+    /// The tracer of the lean pipeline, if it is one.
+    pub(crate) fn lean(&self) -> Option<&lean::Tracer> {
+        match &self.0 {
+            Kind::Lean(tracer) => Some(tracer),
+            Kind::Stock(_) => None,
+        }
+    }
+}
+
 /// A span of a [`Tracer`]. It ends when it is dropped, if not before.
 #[derive(Debug)]
 pub struct Span(Inner);

@@ -112,7 +112,7 @@ impl Values {
 
     /// As much of a text as the limit lets through, whole characters only.
     #[inline]
-    fn cut<'a>(&self, text: &'a str) -> &'a str {
+    pub(crate) fn cut<'a>(&self, text: &'a str) -> &'a str {
         match self.length {
             Some(length) if text.len() > length => match text.char_indices().nth(length) {
                 Some((end, _)) => &text[..end],

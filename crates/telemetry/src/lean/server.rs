@@ -1,0 +1,241 @@
+//! Requests: what the layers report of them becomes a span and two measurements.
+//!
+//! A request costs this pipeline no allocation but the two that the OpenTelemetry API makes around
+//! every span in a context. Whatever is the same for all requests of a kind is made once.
+
+mod ask;
+mod clock;
+mod domain;
+mod extras;
+mod own;
+mod seen;
+mod span;
+mod templates;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use campanile_propagation::{Carried, Formats};
+use campanile_recorder::{
+    CallEnd, CallHead, Caller, End, Head, Meter, Moment, Recorder, Route, ServerMetrics, Started,
+    StartedCall, Tracing,
+};
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
+
+use self::ask::Ending;
+use self::clock::Clock;
+use self::own::Secret;
+use self::span::{Beginning, Handle};
+use self::templates::Templates;
+use super::ids;
+use super::tracer::{Shared, Tracer};
+use crate::sampling::{self, Subject, Verdict};
+
+/// At most so many attributes are added when a request ends; room for them is kept.
+const AT_END: usize = 10;
+
+/// What a span of a request can have without anyone's doing. Where the limit of attributes is
+/// lower, spans are made as all others are.
+const OURS: u32 = 32;
+
+/// The recorder of the lean pipeline.
+pub(crate) struct Server {
+    /// Records everything but requests.
+    others: campanile_recorder::Handle,
+    metrics: ServerMetrics,
+    common: Option<Arc<Common>>,
+    formats: Formats,
+}
+
+/// What all spans of requests share.
+struct Common {
+    /// That of the other spans of our scope: lane, sampler, limits and rules are the same.
+    tracer: Tracer,
+    templates: Templates,
+    secret: Secret,
+    clock: Clock,
+}
+
+impl Server {
+    /// Records requests as `tracer` records other spans, and leaves everything else to `others`.
+    pub(crate) fn new(
+        tracer: Tracer,
+        meter: Arc<dyn Meter>,
+        others: campanile_recorder::Handle,
+    ) -> Self {
+        let shared = &tracer.shared;
+        let is_enough = shared.limits.max_attributes_per_span >= OURS && shared.lane.is_some();
+        let formats = others.formats();
+        let common = is_enough.then(|| {
+            Arc::new(Common {
+                secret: Secret::of(&tracer.shared.values),
+                templates: Templates::new(),
+                clock: Clock::new(),
+                tracer,
+            })
+        });
+        Self {
+            others,
+            metrics: ServerMetrics::new(meter),
+            common,
+            formats,
+        }
+    }
+}
+
+impl Common {
+    #[inline]
+    fn shared(&self) -> &Shared {
+        &self.tracer.shared
+    }
+
+    /// Whether only some attributes of this route may leave.
+    #[inline]
+    fn limits_domain(&self, route: &'static Route) -> bool {
+        let redactor = &self.shared().values.redactor;
+        route.domain().is_some_and(|domain| redactor.limits(domain))
+    }
+
+    /// Opens the span of a request.
+    #[inline]
+    fn open(self: &Arc<Self>, mut head: Head<'_>) -> Started {
+        let (at, route) = (self.clock.wall_ns(head.clock), head.route);
+        let base = match &head.caller {
+            Caller::Context(context) => context.clone(),
+            _ => Context::new(),
+        };
+        let parent = match &head.caller {
+            Caller::Parent(parent) => parent.to_span_context(TraceState::NONE),
+            Caller::Context(context) => context.span().span_context().clone(),
+            Caller::Unknown | Caller::Link(_) => SpanContext::NONE,
+        };
+        let caller = sampling::Caller::of(&parent);
+        let is_root = matches!(caller, sampling::Caller::Nobody);
+        let mut carried = match &head.caller {
+            Caller::Context(context) => Carried::of(context).unwrap_or_default(),
+            _ => std::mem::take(&mut head.carried),
+        };
+        // ids are random; only a new root may say so for its whole trace
+        carried.random |= is_root;
+        let trace_id = if is_root {
+            ids::trace_id()
+        } else {
+            parent.trace_id()
+        };
+        let verdict = self
+            .shared()
+            .sampler
+            .judge(caller, trace_id, true, || Subject {
+                route: route.template().map(Cow::Borrowed),
+                path: Some(Cow::Borrowed(head.path)),
+                domain: route.domain().map(Cow::Borrowed),
+            });
+        let (is_sampled, reason) = match verdict {
+            Verdict::Keep(reason) => (true, reason),
+            Verdict::Watch | Verdict::Drop => (false, None),
+        };
+        let flags = parent.trace_flags().with_sampled(is_sampled);
+        let begun = Beginning {
+            context: SpanContext::new(trace_id, ids::span_id(), flags, false, TraceState::NONE),
+            parent: if is_root {
+                [0; 8]
+            } else {
+                parent.span_id().to_bytes()
+            },
+            is_parent_remote: parent.is_remote(),
+            is_recording: !matches!(verdict, Verdict::Drop),
+            start_ns: at,
+            route,
+            carried,
+            reason,
+        };
+        let values = &self.shared().values;
+        let span = Handle::begin(self, begun, |out| {
+            own::write(out, &head, values, self.secret)
+        });
+        let context = base.with_span(span);
+        if !head.attributes.is_empty() || matches!(head.caller, Caller::Link(_)) {
+            add(&context, &mut head);
+        }
+        Started {
+            context,
+            at: UNIX_EPOCH + Duration::from_nanos(at),
+            route,
+            has_span: true,
+            has_metrics: head.metrics,
+        }
+    }
+}
+
+/// Adds what most requests have not.
+#[cold]
+fn add(context: &Context, head: &mut Head<'_>) {
+    let span = context.span();
+    for attribute in head.attributes.drain(..) {
+        span.set_attribute(attribute);
+    }
+    if let Caller::Link(link) = &head.caller {
+        span.add_link(link.to_span_context(TraceState::NONE), Vec::new());
+    }
+}
+
+impl Recorder for Server {
+    fn start(&self, head: Head<'_>) -> Started {
+        let Some(common) = &self.common else {
+            return self.others.start(head);
+        };
+        if head.tracing != Tracing::Span {
+            return self.others.start(head);
+        }
+        if head.metrics {
+            self.metrics.begin(head.route);
+        }
+        self.metrics.drop_baggage(head.baggage_drops);
+        common.open(head)
+    }
+
+    fn end(&self, started: &Started, end: End) {
+        if self.common.is_none() || !started.has_span {
+            return self.others.end(started, end);
+        }
+        let span = started.context.span();
+        if started.has_metrics {
+            self.metrics.end(&end, Some(span.span_context()));
+        }
+        if !end.attributes.is_empty() {
+            for attribute in end.attributes.iter() {
+                span.set_attribute(attribute.clone());
+            }
+        }
+        ask::end(&started.context, Ending::of(&end));
+    }
+
+    fn start_call(&self, head: CallHead<'_>) -> StartedCall {
+        self.others.start_call(head)
+    }
+
+    fn end_call(&self, started: &StartedCall, end: CallEnd) {
+        self.others.end_call(started, end);
+    }
+
+    fn moment(&self, moment: Moment<'_>) -> SpanContext {
+        self.others.moment(moment)
+    }
+
+    fn meter(&self) -> &dyn Meter {
+        self.metrics.meter()
+    }
+
+    fn formats(&self) -> Formats {
+        self.formats
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lean")
+    }
+}

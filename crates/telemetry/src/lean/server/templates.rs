@@ -1,0 +1,179 @@
+//! What the kind of a request and of its end decide about a span: name, closed attributes, status.
+//!
+//! They are the same bytes for all spans of a series, so they are written once and copied from then
+//! on. There are few of them: routes are capped, and everything else is a closed set.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use campanile_recorder::{MAX_ROUTES, Outcome, Phase};
+use campanile_semconv::attribute as key;
+
+use super::ask::Ending;
+use crate::lean::proto::{self, tag};
+use crate::lean::values::Values;
+
+/// Routes of a page, and pages: room for every route with a template, and as many without.
+const PAGE: usize = 64;
+const PAGES: usize = 2 * MAX_ROUTES / PAGE;
+
+/// Status codes of a hundred, and hundreds.
+const HUNDRED: usize = 100;
+const HUNDREDS: usize = 10;
+
+/// How many ends that are not usual are kept; what is over is written anew each time.
+const MAX_UNUSUAL: usize = 4096;
+
+/// Bytes that all spans of a series share.
+#[derive(Debug)]
+pub(super) struct Template {
+    pub(super) bytes: Box<[u8]>,
+    /// Where the name ends, and the attributes begin.
+    pub(super) name_end: usize,
+    /// Where the attributes end, and the status begins.
+    pub(super) status_start: usize,
+}
+
+/// By hundreds of the status code, as most routes answer with few of them.
+type Statuses = Box<[OnceLock<Box<[OnceLock<Template>]>>; HUNDREDS]>;
+
+/// By routes.
+type Page = Box<[OnceLock<Statuses>]>;
+
+/// What tells ends apart: route, status, outcome, phase, failure.
+type Unusual = (
+    usize,
+    Option<u16>,
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+);
+
+/// All templates of a pipeline. Whatever is in it stays.
+#[derive(Debug)]
+pub(super) struct Templates {
+    pages: Box<[OnceLock<Page>]>,
+    unusual: RwLock<HashMap<Unusual, Arc<Template>>>,
+}
+
+impl Templates {
+    pub(super) fn new() -> Self {
+        Self {
+            pages: empty(PAGES),
+            unusual: RwLock::default(),
+        }
+    }
+
+    /// Calls `with` with the template for this end.
+    #[inline]
+    pub(super) fn with<R>(
+        &self,
+        ending: &Ending,
+        values: &Values,
+        with: impl FnOnce(&Template) -> R,
+    ) -> R {
+        match self.usual(ending) {
+            Some(template) => with(template),
+            None => with(&self.make(ending, values)),
+        }
+    }
+
+    /// The template of a request that ran to its end, if there is one.
+    #[inline]
+    fn usual(&self, ending: &Ending) -> Option<&Template> {
+        let (page, route, hundred, rest) = place(ending)?;
+        let statuses = self.pages.get(page)?.get()?.get(route)?.get()?;
+        statuses.get(hundred)?.get()?.get(rest)?.get()
+    }
+
+    #[cold]
+    fn make(&self, ending: &Ending, values: &Values) -> Arc<Template> {
+        if let Some((page, route, hundred, rest)) = place(ending)
+            && let Some(page) = self.pages.get(page)
+            && let Some(route) = page.get_or_init(|| empty(PAGE)).get(route)
+            && let Some(hundred) = route.get_or_init(Box::default).get(hundred)
+            && let Some(place) = hundred.get_or_init(|| empty(HUNDRED)).get(rest)
+        {
+            place.get_or_init(|| Template::new(ending, values));
+            return Arc::new(Template::new(ending, values));
+        }
+        let key = (
+            ending.route.index(),
+            ending.status,
+            ending.outcome.as_str(),
+            ending.phase.as_str(),
+            ending.failure,
+        );
+        let known = self.unusual.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(template) = known.get(&key) {
+            return Arc::clone(template);
+        }
+        drop(known);
+        let template = Arc::new(Template::new(ending, values));
+        let mut known = self.unusual.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < MAX_UNUSUAL {
+            known.insert(key, Arc::clone(&template));
+        }
+        template
+    }
+}
+
+/// Where the template of a usual end is: page, route, hundred, rest.
+#[inline]
+fn place(ending: &Ending) -> Option<(usize, usize, usize, usize)> {
+    let status = usize::from(ending.status?);
+    let is_usual = ending.outcome == Outcome::Completed
+        && ending.phase == Phase::Body
+        && ending.failure.is_none();
+    let index = ending.route.index();
+    is_usual.then_some((
+        index / PAGE,
+        index % PAGE,
+        status / HUNDRED,
+        status % HUNDRED,
+    ))
+}
+
+fn empty<T>(places: usize) -> Box<[OnceLock<T>]> {
+    (0..places).map(|_| OnceLock::new()).collect()
+}
+
+impl Template {
+    fn new(ending: &Ending, values: &Values) -> Self {
+        let (route, mut out) = (ending.route, Vec::new());
+        proto::bytes(&mut out, tag::SPAN_NAME, route.name().as_bytes());
+        let name_end = out.len();
+        let error = ending.error_type();
+        let texts = [
+            (key::HTTP_REQUEST_METHOD, Some(route.method().as_str())),
+            (key::URL_SCHEME, Some(route.scheme())),
+            (key::NETWORK_PROTOCOL_VERSION, route.version()),
+            (key::HTTP_ROUTE, route.template()),
+            (key::CAMPANILE_DOMAIN, route.domain()),
+            (key::CAMPANILE_OUTCOME, Some(ending.outcome.as_str())),
+            (key::CAMPANILE_PHASE, Some(ending.phase.as_str())),
+            (key::ERROR_TYPE, error),
+        ];
+        for (key, value) in texts {
+            if let Some(value) = value {
+                let value = values.cut(value).as_bytes();
+                proto::string_attribute(&mut out, tag::SPAN_ATTRIBUTE, key.as_bytes(), value);
+            }
+        }
+        if let Some(status) = ending.status {
+            let key = key::HTTP_RESPONSE_STATUS_CODE.as_bytes();
+            proto::int_attribute(&mut out, tag::SPAN_ATTRIBUTE, key, i64::from(status));
+        }
+        let status_start = out.len();
+        if error.is_some() {
+            proto::message(&mut out, tag::SPAN_STATUS, |out| {
+                proto::number(out, tag::STATUS_CODE, 2);
+            });
+        }
+        Self {
+            bytes: out.into(),
+            name_end,
+            status_start,
+        }
+    }
+}
