@@ -7,6 +7,8 @@
 //!
 //! What is sampled, redacted, cut and counted is the same as on the stock path, over the SDK.
 
+#[cfg(any(test, feature = "differential"))]
+pub mod differential;
 mod ids;
 pub(crate) mod metrics;
 pub(crate) mod proto;

@@ -39,6 +39,9 @@ mod transport;
 
 pub use builder::Builder;
 pub use error::{ConfigError, InstallError};
+#[cfg(any(test, feature = "differential"))]
+#[doc(hidden)]
+pub use lean::differential;
 pub use pipeline::Loss;
 pub use report::Report;
 pub use sampling::Sampling;

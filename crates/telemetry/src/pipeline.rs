@@ -14,6 +14,8 @@ mod gate;
 mod lane;
 mod ledger;
 mod local;
+#[cfg(test)]
+mod model;
 mod notice;
 mod queue;
 mod redact;
@@ -38,7 +40,7 @@ use tracing::Dispatch;
 
 pub(crate) use self::driver::Pace;
 use self::driver::{Command, Driver};
-use self::encode::Encoder;
+pub(crate) use self::encode::Encoder;
 pub(crate) use self::gate::Backoff;
 pub(crate) use self::lane::{Bounds, Finished, Lane};
 pub(crate) use self::ledger::Ledger;
