@@ -113,7 +113,7 @@ fn fields(text: &[u8; LEN]) -> Option<Parent> {
 ///
 /// All bytes of the word are worked on together. A byte's low four bits, and nine more for a
 /// letter, are the digit's value; writing that digit again must give the byte that was read.
-#[inline(always)]
+#[inline(never)]
 fn eight(text: &[u8; 8]) -> (u64, u64) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let read = u64::from_be_bytes(*text);

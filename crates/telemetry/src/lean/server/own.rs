@@ -33,7 +33,7 @@ macro_rules! text {
     }};
 }
 
-/// The same for a port, which takes three bytes as a number nearly always.
+/// The same for a port, which takes two or three bytes as a number nearly always.
 macro_rules! port {
     ($out:expr, $key:expr, $value:expr) => {{
         const KEY: &[u8] = $key.as_bytes();
@@ -45,6 +45,13 @@ macro_rules! port {
             head[KEY.len() + 8] = (port >> 7) as u8 | 0x80;
             head[KEY.len() + 9] = (port >> 14) as u8;
             $out.extend_from_slice(&head);
+        } else if port >= 1 << 7 {
+            let mut head = HEAD;
+            head[1] = KEY.len() as u8 + 7;
+            head[KEY.len() + 5] = 3;
+            head[KEY.len() + 7] = port as u8 | 0x80;
+            head[KEY.len() + 8] = (port >> 7) as u8;
+            $out.extend_from_slice(&head[..KEY.len() + 9]);
         } else {
             small_port($out, KEY, port);
         }
