@@ -13,6 +13,12 @@ const TOLERANCE: f64 = 1.05;
 /// What a sampled request may cost at most, whatever the baseline says.
 pub const LIMIT: (&str, f64) = ("server-sampled", 22_000.0);
 
+/// How often a request may call the allocator over the bare work, through our own pipeline: axum
+/// does it four times for a layer that looks at bodies, the OpenTelemetry API twice for a span in
+/// a context, and we never.
+const ALLOCATIONS: f64 = 6.0;
+const ALLOCATING: [&str; 2] = ["lean-sampled", "lean-unsampled"];
+
 /// Instructions on the request thread over the base, by contender.
 pub type Baseline = BTreeMap<String, f64>;
 
@@ -67,6 +73,12 @@ pub fn judge(baseline: &Baseline, measured: &[(&str, Cost)]) -> Vec<String> {
             )),
             Some(_) => {}
         }
+        if ALLOCATING.contains(name) && cost.allocations > ALLOCATIONS + 0.05 {
+            problems.push(format!(
+                "{name}: {:.1} allocations, the limit is {ALLOCATIONS}",
+                cost.allocations
+            ));
+        }
         if *name == LIMIT.0 && now > LIMIT.1 {
             problems.push(format!(
                 "{name}: {now:.0} instructions, the limit is {:.0}",
@@ -97,6 +109,19 @@ mod tests {
         );
         assert_eq!(judge(&baseline, &[("a", cost(106.0))]).len(), 1);
         assert_eq!(judge(&baseline, &[("b", cost(1.0))]).len(), 1);
+    }
+
+    #[test]
+    fn an_allocation_of_ours_is_named() {
+        let baseline = Baseline::from([(ALLOCATING[0].to_owned(), 100.0)]);
+        let allocating = |allocations| Cost {
+            request_thread: 100.0,
+            all_threads: 100.0,
+            allocations,
+        };
+        let judge = |allocations| judge(&baseline, &[(ALLOCATING[0], allocating(allocations))]);
+        assert_eq!(judge(6.0), Vec::<String>::new());
+        assert_eq!(judge(7.0).len(), 1);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use campanile_http::{ClientLayer, ServerLayer};
+use campanile_http::{AccessLog, ClientLayer, ServerLayer, TraceResponse, TrustedProxies};
 use campanile_recorder::Handle;
 use http::Request;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
@@ -30,14 +30,31 @@ enum Kind {
     Bare,
     Noop,
     Layer,
-    Server { is_sampled: bool },
-    Lean { is_sampled: bool },
+    Server {
+        is_sampled: bool,
+    },
+    Lean {
+        is_sampled: bool,
+        change: fn(ServerLayer) -> ServerLayer,
+    },
     BareClient,
-    Client { is_sampled: bool },
+    Client {
+        is_sampled: bool,
+    },
 }
 
 const fn contender(name: &'static str, base: &'static str, kind: Kind) -> Contender {
     Contender { name, base, kind }
+}
+
+/// Our own pipeline, sampled, with one option of the layer switched on.
+const fn lean(
+    name: &'static str,
+    base: &'static str,
+    change: fn(ServerLayer) -> ServerLayer,
+) -> Contender {
+    let is_sampled = true;
+    contender(name, base, Kind::Lean { is_sampled, change })
 }
 
 /// All of them; a base stands before what is measured against it.
@@ -51,8 +68,31 @@ pub const ALL: &[Contender] = &[
         "bare",
         Kind::Server { is_sampled: false },
     ),
-    contender("lean-sampled", "bare", Kind::Lean { is_sampled: true }),
-    contender("lean-unsampled", "bare", Kind::Lean { is_sampled: false }),
+    lean("lean-sampled", "bare", |layer| layer),
+    contender(
+        "lean-unsampled",
+        "bare",
+        Kind::Lean {
+            is_sampled: false,
+            change: |layer| layer,
+        },
+    ),
+    lean("with-request-id", "lean-sampled", ServerLayer::request_id),
+    lean("with-body-sizes", "lean-sampled", ServerLayer::body_sizes),
+    lean("with-public-edge", "lean-sampled", ServerLayer::public_edge),
+    lean("with-trusted-proxies", "lean-sampled", |layer| {
+        let proxies = TrustedProxies::x_forwarded(["192.0.2.0/24"]);
+        layer.trusted_proxies(proxies.expect("a network"))
+    }),
+    lean("with-baggage-attribute", "lean-sampled", |layer| {
+        layer.baggage_attributes(["userId"])
+    }),
+    lean("with-trace-response", "lean-sampled", |layer| {
+        layer.trace_response(TraceResponse::ServerTiming)
+    }),
+    lean("with-access-log", "lean-sampled", |layer| {
+        layer.access_log(AccessLog::All)
+    }),
     contender("bare-client", "bare-client", Kind::BareClient),
     contender(
         "client-sampled",
@@ -87,10 +127,10 @@ impl Contender {
                     .with_state(());
                 drive(&app, &work::requests(true), count);
             }
-            Kind::Lean { is_sampled } => {
+            Kind::Lean { is_sampled, change } => {
                 let telemetry = lean::telemetry();
                 let app = work::router()
-                    .layer(ServerLayer::new(&telemetry))
+                    .layer(change(ServerLayer::new(&telemetry)))
                     .with_state(());
                 drive(&app, &work::requests(is_sampled), count);
                 lean::check(&telemetry, if is_sampled { count } else { 0 });
