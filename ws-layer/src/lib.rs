@@ -55,6 +55,8 @@ mod outbox;
 mod pings;
 #[cfg(test)]
 mod probe;
+#[cfg(feature = "tungstenite-030")]
+pub mod reconnect;
 mod registry;
 pub mod resume;
 mod session;
@@ -72,6 +74,8 @@ pub use endpoint::Role;
 pub use message::{Failure, Fault, Kind, Message};
 pub use observe::{Observe, observe};
 pub use outbox::{Outbox, OutboxLimits, OutboxSession, Outgoing, Pushed, WhenFull, fan_out};
+#[cfg(feature = "tungstenite-030")]
+pub use reconnect::Reconnecting;
 pub use session::Session;
 pub use sessions::{Drained, Sessions};
 pub use settings::{Builder, ClassId, MessageClass, Stage};

@@ -115,9 +115,7 @@ where
             t2: hub.map(|hub| float(hub.now())),
             rt: hub.and_then(|hub| self.fresh_token(hub)),
         };
-        if let Ok(text) = serde_json::to_string(&control) {
-            self.say(&text, task);
-        }
+        self.say(&control, task);
     }
 
     /// A token in the place of one that has lived for half of its time.
@@ -140,19 +138,18 @@ where
     }
 
     /// Sends a frame of the contract, if the socket takes it now.
-    fn say(&mut self, json: &str, task: &mut Task<'_>) {
+    fn say(&mut self, control: &Control, task: &mut Task<'_>) {
         if self.connection.ending().is_noted() || self.connection.ending().is_ordered() {
             return;
         }
         let Poll::Ready(Ok(())) = self.inner.poll_ready_unpin(task) else {
             return;
         };
-        self.connection.unflushed |= self.start_control(json).is_ok();
+        self.connection.unflushed |= self.start_control(control).is_ok();
     }
 
-    fn start_control(&mut self, json: &str) -> Result<(), E> {
-        let text = format!("{}{json}", char::from(MARK));
-        let Some(message) = M::from_data(Kind::Text, text.into()) else {
+    pub(crate) fn start_control(&mut self, control: &Control) -> Result<(), E> {
+        let Some(message) = M::from_data(Kind::Text, control.to_text().into()) else {
             return Ok(());
         };
         let sending = Sending::of(&message);
@@ -200,9 +197,7 @@ where
                     self.connection.batch_began();
                 }
                 Some(Step::Skip(n)) => {
-                    let control = Control::Skip { n };
-                    let json = serde_json::to_string(&control).unwrap_or_default();
-                    self.start_control(&json)?;
+                    self.start_control(&Control::Skip { n })?;
                     self.connection.unflushed = true;
                 }
                 Some(Step::Done) | None => break,

@@ -17,6 +17,7 @@ mod otlp;
 mod outbox;
 mod peers;
 mod proxy;
+mod reconnect;
 mod resume;
 mod sampling;
 mod session;
