@@ -66,6 +66,11 @@ impl Clock {
         }
     }
 
+    /// Milliseconds since the origin.
+    pub(crate) fn millis(self) -> u64 {
+        u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// The time for what may take longer than the 59 hours of an age.
     pub(crate) fn long(self) -> Long {
         let [_, _, _, rest @ ..] = Units::long(self.0.elapsed()).to_be_bytes();

@@ -44,6 +44,14 @@ pub(crate) enum Anomaly {
     Step,
 }
 
+/// Why a connection was not let in (`websocket.admission.reason`), in the order of the declared set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reject {
+    Rate,
+    Drain,
+    Limit,
+}
+
 /// Every series of one endpoint and role, bound to its attributes.
 #[derive(Debug)]
 pub(crate) struct Series {
@@ -184,10 +192,10 @@ impl Series {
         counter.add(1);
     }
 
-    /// Counts a connection that found no room.
-    pub(crate) fn rejected_by_limit(&self) {
+    /// Counts a connection that was not let in.
+    pub(crate) fn rejected(&self, reason: Reject) {
         let mut attributes = self.common();
-        let reason = value::WEBSOCKET_ADMISSION_REASONS[2];
+        let reason = value::WEBSOCKET_ADMISSION_REASONS[reason as usize];
         attributes.push(KeyValue::new(key::WEBSOCKET_ADMISSION_REASON, reason));
         let meter = self.recorder.meter();
         let counter = meter.counter(&metric::WEBSOCKET_ADMISSION_REJECTS, &attributes);

@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use crate::endpoint::Reject;
 use crate::observe::DEFAULT_ENDPOINT;
 use crate::{Role, Sessions};
 
@@ -71,10 +72,10 @@ impl Handshake {
         self.expected = refusal;
     }
 
-    /// There are enough sessions.
-    pub(crate) fn reject_by_limit(&self) {
+    /// There is no room.
+    pub(crate) fn reject(&self, reason: Reject) {
         let series = self.sessions.series(self.endpoint, self.role);
-        series.rejected_by_limit();
+        series.rejected(reason);
     }
 
     /// There is a session.

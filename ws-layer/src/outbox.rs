@@ -24,6 +24,9 @@ pub use session::OutboxSession;
 /// How long a peer that does not read may take to answer the close frame of a slow consumer.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long [`Outbox::committed`] waits.
+const COMMIT: Duration = Duration::from_secs(1);
+
 /// What to do with a message for which there is no room.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum WhenFull {
@@ -196,7 +199,11 @@ impl<M: Message + Send + 'static> Outbox<M> {
             let early = item.replaces.is_none()
                 && logical.is_some_and(|logical| logical.numbers_early())
                 && !queue.has_plain();
-            let item = match early {
+            let fits = |flow: &Flow| {
+                let logical = flow.logical.as_ref();
+                logical.is_some_and(|logical| logical.has_room(item.size))
+            };
+            let item = match early && fits(flow) {
                 true => number(&shared.sessions, flow, item),
                 false => Some(item),
             };
@@ -217,6 +224,37 @@ impl<M: Message + Send + 'static> Outbox<M> {
             _ => {}
         }
         pushed
+    }
+
+    /// Waits until the store has everything that was pushed so far, and says whether it has: then the
+    /// messages survive the death of this process. False after a second, for a session that cannot
+    /// be resumed, and where the store is not given every message
+    /// ([`Keep::Always`](crate::resume::Keep)) unless the session waits for its client.
+    ///
+    /// No push waits for the store; this is for the publisher that has to know.
+    pub async fn committed(&self) -> bool {
+        let Some(hub) = self.0.sessions.hub() else {
+            return false;
+        };
+        let target = {
+            let inner = self.0.lock();
+            let sent = inner.signal.logical(|logical| logical.log.sent());
+            sent.filter(|_| !inner.queue.has_plain())
+        };
+        let Some(target) = target else { return false };
+        let signal = || self.0.lock().signal.clone();
+        let has = || signal().logical(|logical| logical.has_saved(target));
+        let waiting = async {
+            loop {
+                let saved = hub.saved.notified();
+                match has() {
+                    Some(false) => saved.await,
+                    has => return has == Some(true),
+                }
+            }
+        };
+        let waited = tokio::time::timeout(COMMIT, waiting).await;
+        waited.unwrap_or(false)
     }
 
     /// Messages that wait, and their payload bytes.
@@ -252,18 +290,14 @@ where
     outboxes.into_iter().filter(taken).count()
 }
 
-/// Numbers a message of a resumable session before it can be written, if the log has room. Gives
-/// it back where it has to wait.
+/// Numbers a message of a resumable session before it can be written. Gives it back where it has
+/// to wait.
 fn number<M: Message>(sessions: &Sessions, flow: &mut Flow, item: Item<M>) -> Option<Item<M>> {
-    let logical = flow.logical.as_ref();
-    let Some(logical) = logical.filter(|logical| logical.has_room(item.size)) else {
-        return Some(item);
-    };
-    let Some(payload) = item.message.data() else {
+    let (Some(logical), Some(payload)) = (&flow.logical, item.message.data()) else {
         return Some(item);
     };
     let made = logical.hub.made(sessions, item.at);
-    flow.number(item.entry(), made, item.message.kind(), payload);
+    flow.number_early(item.entry(), made, item.message.kind(), payload);
     None
 }
 

@@ -8,7 +8,9 @@
 //! attempt is one of a closed set ([`Rung`]); what another node needs to know is in a
 //! [`SessionStore`].
 
+pub(crate) mod admission;
 pub(crate) mod attempt;
+pub(crate) mod drain;
 mod instruments;
 pub(crate) mod keeper;
 pub mod ladder;
@@ -16,6 +18,7 @@ pub(crate) mod logical;
 pub mod replay;
 pub mod settings;
 pub mod store;
+pub(crate) mod storm;
 pub(crate) mod table;
 pub mod token;
 pub mod wire;

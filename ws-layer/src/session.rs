@@ -95,6 +95,11 @@ impl<S> Session<S> {
         self.connection.batch.is_some() || self.connection.unflushed
     }
 
+    /// Whether the connection of a session that may go on is being closed.
+    pub(crate) fn is_closing(&mut self) -> bool {
+        self.connection.is_resumable() && self.connection.ending().is_noted()
+    }
+
     fn noted<E: Fault>(&mut self, result: Result<(), E>) -> Result<(), E> {
         if let Err(error) = &result {
             self.connection.failed(error);

@@ -1,8 +1,11 @@
 //! What all sessions of a process share: settings, instruments, and the way to reach each of them.
 
+mod admitting;
+mod draining;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use campanile_recorder::{Counter, Handle, Moment, Source};
 use campanile_semconv::{attribute as key, metric, span, value};
@@ -18,6 +21,7 @@ use crate::mark::Mark;
 use crate::outbox::cut_later;
 use crate::registry::Registry;
 use crate::resume::SessionEnd;
+use crate::resume::admission::Gate;
 use crate::resume::table::Hub;
 use crate::settings::{Builder, ClassId, MessageClass, Settings, Stage};
 use crate::ticker;
@@ -40,6 +44,7 @@ pub(crate) struct Shared {
     stalls: Mutex<Bucket>,
     suppressed: Counter,
     hub: Option<Arc<Hub>>,
+    gate: Option<Mutex<Gate>>,
 }
 
 #[derive(Default)]
@@ -61,6 +66,8 @@ pub struct Drained {
     pub closed: usize,
     /// Sessions that did not end in time and were cut off.
     pub remaining: usize,
+    /// Sessions that could have been resumed and that no other process knows of.
+    pub lost: usize,
 }
 
 impl Sessions {
@@ -80,6 +87,7 @@ impl Sessions {
         let suppressed = meter.counter(&metric::CAMPANILE_SPAN_SUPPRESSIONS, &[]);
         Self(Arc::new(Shared {
             clock: Clock::new(),
+            gate: settings.admission.map(Gate::new).map(Mutex::new),
             bucket: Mutex::new(Bucket::new(settings.spans_per_second)),
             stalls: Mutex::new(Bucket::new(settings.stalls_per_second)),
             suppressed,
@@ -120,42 +128,6 @@ impl Sessions {
     /// Whether [`drain`](Self::drain) has begun; new upgrades are then answered with `503`.
     pub fn is_draining(&self) -> bool {
         self.lock().draining
-    }
-
-    /// Closes every session with code 1012 (service restart) and waits until they have ended, for
-    /// at most `deadline`. From now on new upgrades are answered with `503`.
-    ///
-    /// What is still open after the deadline is cut off: its stream ends.
-    pub async fn drain(&self, deadline: Duration) -> Drained {
-        let before = {
-            let mut open = self.lock();
-            open.draining = true;
-            order_all(&open, Order::Drain);
-            open.registry.len()
-        };
-        let done = tokio::time::timeout(deadline, self.emptied()).await;
-        let remaining = match done {
-            Ok(()) => 0,
-            Err(_) => {
-                let open = self.lock();
-                order_all(&open, Order::Cut);
-                open.registry.len()
-            }
-        };
-        Drained {
-            closed: before.saturating_sub(remaining),
-            remaining,
-        }
-    }
-
-    async fn emptied(&self) {
-        loop {
-            let left = self.0.left.notified();
-            if self.open() == 0 {
-                return;
-            }
-            left.await;
-        }
     }
 
     pub(crate) fn recorder(&self) -> &Handle {
@@ -291,17 +263,6 @@ impl Sessions {
         self.series(name, role)
     }
 
-    /// Lets an upgrade in, unless there are enough sessions.
-    pub(crate) fn admit(&self) -> Option<Admitted> {
-        let mut open = self.lock();
-        let there = open.registry.len().saturating_add(open.upcoming);
-        if there >= self.0.settings.max_connections {
-            return None;
-        }
-        open.upcoming += 1;
-        Some(Admitted(self.clone()))
-    }
-
     /// Gives a new connection its line; `pings` says whether it is asked for signs of life.
     pub(crate) fn register(&self, series: Arc<Series>, pings: bool, birth: Birth) -> Line {
         let settings = &self.0.settings;
@@ -346,21 +307,6 @@ impl Sessions {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Open> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The place of an upgrade that is not a session yet.
-pub(crate) struct Admitted(Sessions);
-
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.0.lock().upcoming -= 1;
-    }
-}
-
-fn order_all(open: &Open, order: Order) {
-    for signal in open.registry.iter() {
-        signal.order(order);
     }
 }
 

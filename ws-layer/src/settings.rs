@@ -6,7 +6,7 @@ use campanile_recorder::{Handle, Source};
 
 use crate::Sessions;
 use crate::clock::Units;
-use crate::resume::Resume;
+use crate::resume::{Admission, Resume};
 
 /// How many message classes a process keeps.
 pub(crate) const MAX_CLASSES: usize = 8;
@@ -104,11 +104,19 @@ pub(crate) struct Settings {
     pub(crate) sampled: f64,
     pub(crate) stall: Duration,
     pub(crate) resume: Option<Resume>,
+    pub(crate) admission: Option<Admission>,
+    pub(crate) peers_admit: Option<u32>,
     /// [`Settings::look`] in the units of the hot path.
     pub(crate) tick: u32,
 }
 
 impl Settings {
+    /// Connections a second that are taken when many clients return.
+    pub(crate) fn admit_rate(&self) -> u32 {
+        let own = self.admission.map(|admission| admission.rate);
+        self.peers_admit.or(own).unwrap_or(1_000)
+    }
+
     /// How often what waits is looked at: a quarter of the smallest threshold.
     pub(crate) fn look(&self) -> Duration {
         let smallest = self.classes.iter().map(|class| class.threshold).min();
@@ -142,6 +150,8 @@ impl Builder {
                 sampled: 1.0,
                 stall: Duration::from_secs(5),
                 resume: None,
+                admission: None,
+                peers_admit: None,
                 tick: 0,
             },
         }
@@ -236,6 +246,21 @@ impl Builder {
     /// [`principal`](crate::Upgrade::principal). Default: none is.
     pub fn resume(mut self, resume: Resume) -> Self {
         self.settings.resume = Some(resume);
+        self
+    }
+
+    /// Lets in so many connections a second; the others are told when to come back. Clients with a
+    /// valid token have a reserve. Default: no limit.
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.settings.admission = Some(admission);
+        self
+    }
+
+    /// How many connections a second the rest of the service takes when this process drains: its
+    /// clients leave, and return, no faster. Default: the rate of [`admission`](Self::admission), or
+    /// 1,000.
+    pub fn peers_admit(mut self, rate: u32) -> Self {
+        self.settings.peers_admit = Some(rate);
         self
     }
 

@@ -21,9 +21,10 @@ use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
 use opentelemetry::trace::TraceContextExt;
 
+use crate::endpoint::Reject;
 use crate::handshake::{Handshake, Refusal};
 use crate::resume::Rung;
-use crate::resume::attempt::{Ask, Attempt};
+use crate::resume::attempt::{Ask, Attempt, Who};
 use crate::resume::wire;
 use crate::{Role, Session, Sessions};
 use offered::Offered;
@@ -141,6 +142,28 @@ impl<F> Upgrade<F> {
         self.principal = Some(id.as_ref().into());
         self.hello = true;
         self
+    }
+
+    /// A hello is awaited where no header has said what it would.
+    fn awaits_hello(&self) -> bool {
+        let is_said = self.ask.as_ref().is_some_and(|ask| !ask.awaits_seq);
+        self.hello && self.offered.contract && !is_said
+    }
+
+    /// Whether the client brought a valid token.
+    fn returns(&self) -> bool {
+        let parts = (self.sessions.hub(), &self.ask, &self.principal);
+        let (Some(hub), Some(ask), Some(principal)) = parts else {
+            return false;
+        };
+        let endpoint = self.handshake.endpoint();
+        ask.returns(
+            hub,
+            Who {
+                principal,
+                endpoint,
+            },
+        )
     }
 
     /// What a client asks for counts only where sessions may be resumed.
@@ -273,9 +296,10 @@ impl<F> Upgrade<F> {
     /// Answers the upgrade, and runs `handler` with the session in a task of its own.
     ///
     /// The context of the upgrade request is current while the handler's future is polled. While
-    /// the process drains, or has its
-    /// [`max_connections`](crate::Builder::max_connections), the answer is `503` and the handler
-    /// does not run.
+    /// the process drains, has its [`max_connections`](crate::Builder::max_connections), or is past
+    /// its [`admission`](crate::Builder::admission), the answer is `503` with `Retry-After` and the
+    /// handler does not run. A client that speaks the wire contract at a resumable endpoint is told
+    /// of drain and admission by a close frame (1012, 1013), which a browser can read.
     #[must_use = "to set up the WebSocket connection, this response must be returned"]
     pub fn on_session<H, Fut>(self, handler: H) -> Response
     where
@@ -283,13 +307,19 @@ impl<F> Upgrade<F> {
         Fut: Future<Output = ()> + Send + 'static,
         F: OnFailedUpgrade,
     {
-        if self.sessions.is_draining() {
-            return self.refuse(StatusCode::SERVICE_UNAVAILABLE);
+        let this = self.judged();
+        // A browser cannot read a refused handshake: it is told by a close frame.
+        let awaits_hello = this.awaits_hello();
+        let is_told_later = this.principal.is_some() && awaits_hello;
+        if !is_told_later && let Some(turned) = this.sessions.turn_away(this.returns()) {
+            this.handshake.reject(turned.reason);
+            let retry_after = [(RETRY_AFTER, turned.seconds().to_string())];
+            return this.refuse((StatusCode::SERVICE_UNAVAILABLE, retry_after));
         }
-        let Some(admitted) = self.sessions.admit() else {
-            self.handshake.reject_by_limit();
+        let Some(admitted) = this.sessions.admit() else {
+            this.handshake.reject(Reject::Limit);
             let retry_after = [(RETRY_AFTER, RETRY_AFTER_SECONDS)];
-            return self.refuse((StatusCode::SERVICE_UNAVAILABLE, retry_after));
+            return this.refuse((StatusCode::SERVICE_UNAVAILABLE, retry_after));
         };
         let Self {
             mut inner,
@@ -300,12 +330,12 @@ impl<F> Upgrade<F> {
             context,
             recorder,
             offered,
-            hello,
+            hello: _,
             is_parent,
             principal,
             ask,
             attempt,
-        } = self.judged();
+        } = this;
         if offered.contract && inner.selected_protocol().is_none() {
             // A browser fails the handshake unless one of its offers is selected.
             inner.set_selected_protocol(HeaderValue::from_static(offered::CONTRACT));
@@ -323,11 +353,12 @@ impl<F> Upgrade<F> {
             context: context.clone(),
             recorder,
             offered,
-            hello,
+            hello: awaits_hello,
             is_parent,
             principal,
             ask,
             attempt,
+            is_told_later,
         };
         let mut response = inner.on_upgrade(move |mut socket| {
             let served = async move {

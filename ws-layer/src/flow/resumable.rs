@@ -20,11 +20,19 @@ impl Flow {
         logical.map_or_else(|| self.written_to(), |logical| logical.cursor.0)
     }
 
-    /// Numbers a message that was accepted.
+    /// Numbers a message that was accepted and is being written.
     pub(crate) fn number(&mut self, entry: Entry, made: u64, kind: Kind, payload: Bytes) {
         self.written(entry);
         if let Some(logical) = &mut self.logical {
             logical.push(made, entry.class, kind, payload);
+        }
+    }
+
+    /// Numbers a message that was accepted and is to be written later.
+    pub(crate) fn number_early(&mut self, entry: Entry, made: u64, kind: Kind, payload: Bytes) {
+        self.written(entry);
+        if let Some(logical) = &mut self.logical {
+            logical.put(made, entry.class, kind, payload);
         }
     }
 

@@ -122,6 +122,10 @@ where
                 break Fed::Empty;
             }
             drop(inner);
+            if self.session.is_closing() {
+                // What waits is for the next connection, or lost.
+                break Fed::Blocked;
+            }
             let Poll::Ready(Ok(())) = self.session.poll_ready_unpin(task) else {
                 break Fed::Blocked;
             };

@@ -13,8 +13,8 @@ use super::logical::{Identity, Plan};
 use super::replay::{Logged, Seq};
 use super::store::{Claim, Claimed, Record, Taken};
 use super::table::{Hub, Local, seconds, valid};
-use super::token::{Refused, Token};
-use super::wire;
+use super::token::{LENGTH, Refused, Token};
+use super::wire::Asked;
 use crate::mark::Mark;
 use crate::resume::SessionEnd;
 use crate::{Cause, Role, Sessions};
@@ -39,30 +39,31 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// Reads the `ws-resume` header. One that cannot be read brings a token that is not valid.
+    /// Reads the `ws-resume` header. A token without a number leaves that to the hello.
     pub(crate) fn from_header(header: &str, now: u64) -> Self {
-        let header = header.trim();
         let mut ask = Self {
             t1: now,
             ..Self::default()
         };
-        if header == wire::NEW {
-            return ask;
-        }
-        let Some((token, rest)) = header.split_once(';') else {
+        if header.len() == LENGTH && !header.contains(';') {
             ask.token = Some(header.to_owned());
             ask.awaits_seq = true;
-            return ask;
-        };
-        let seq = rest.trim().strip_prefix("seq=");
-        match seq.and_then(|seq| seq.parse().ok()) {
-            Some(seq) => {
-                ask.seq = Seq(seq);
-                ask.token = Some(token.trim().to_owned());
-            }
-            None => ask.token = Some(String::new()),
+        } else if let Asked::Resume { token, seq } = Asked::parse(header) {
+            ask.token = Some(token.to_owned());
+            ask.seq = Seq(seq);
         }
         ask
+    }
+
+    /// Whether the token is a valid one of this client.
+    pub(crate) fn returns(&self, hub: &Hub, who: Who<'_>) -> bool {
+        let token = self.token.as_ref();
+        token.is_some_and(|text| self.opened(text, hub, who).is_ok())
+    }
+
+    fn opened(&self, text: &str, hub: &Hub, who: Who<'_>) -> Result<Token, Refused> {
+        let keys = &hub.settings.keys;
+        Token::open(text, keys, who.principal, who.endpoint, seconds(self.t1))
     }
 }
 
@@ -192,9 +193,7 @@ pub(crate) async fn arrive(
     let Some(text) = &ask.token else {
         return Ok(fresh(None));
     };
-    let now = seconds(ask.t1);
-    let opened = Token::open(text, &hub.settings.keys, who.principal, who.endpoint, now);
-    let token = match opened {
+    let token = match ask.opened(text, hub, who) {
         Ok(token) => token,
         Err(refused) => {
             return Ok(fresh(Some(match refused {
@@ -204,6 +203,7 @@ pub(crate) async fn arrive(
             })));
         }
     };
+    hub.came(sessions);
     let claim = Attempting {
         hub,
         sessions,
@@ -239,14 +239,35 @@ enum Claiming {
 
 impl Attempting<'_> {
     async fn run(&self) -> Result<Result<Arrival, Rung>, Ahead> {
-        if self.local().is_some_and(|local| local.plan.is_none()) {
-            return Err(Ahead);
+        if let Some(local) = self.local()
+            && let Some(outcome) = self.known(&local).await
+        {
+            return outcome.map(Err);
         }
         match self.claim().await {
             Claiming::Taken(taken, was_open) => self.taken(*taken, was_open).map(Ok),
             Claiming::Failed(rung) => Ok(Err(rung)),
             Claiming::Without(otherwise) => self.without(otherwise),
         }
+    }
+
+    /// What this node knows before the store does, as that is told behind.
+    async fn known(&self, local: &Local) -> Option<Result<Rung, Ahead>> {
+        let behind = local.generation.wrapping_sub(self.token.generation);
+        if behind > 1 {
+            return None;
+        }
+        if local.plan.is_none() {
+            return Some(Err(Ahead));
+        }
+        // The client has its new token.
+        if behind == 1 && local.confirmed {
+            if local.detached.is_some() {
+                self.supersede(local.generation).await;
+            }
+            return Some(Ok(Rung::TokenReplayed));
+        }
+        self.is_over(local).then_some(Ok(Rung::Expired))
     }
 
     async fn claim(&self) -> Claiming {
@@ -284,16 +305,24 @@ impl Attempting<'_> {
     /// The token was used before. A session that waits for the client that brings an old token
     /// waits in vain, as that client gets a new one now.
     async fn replayed(&self, record: &Record) {
-        if record.detached.is_none() {
-            return;
+        if record.detached.is_some() {
+            self.supersede(record.generation).await;
         }
-        let at = (record.sid, record.generation);
+    }
+
+    async fn supersede(&self, generation: u32) {
+        let at = (self.token.sid, generation);
         let store = &self.hub.settings.store;
         let ended = asked(self.sessions, END, store.end(at.0, at.1)).await;
         if ended == Some(true) && !self.hub.finish(self.sessions, at, SessionEnd::Superseded) {
-            let series = self.sessions.series_named(&record.endpoint, Role::Server);
+            let series = self.sessions.series(self.who.endpoint, Role::Server);
             series.session_ended(SessionEnd::Superseded);
         }
+    }
+
+    fn is_over(&self, local: &Local) -> bool {
+        let over = |at: u64| self.ask.t1 > at.saturating_add(self.hub.window());
+        local.detached.is_some_and(|detached| over(detached.at))
     }
 
     fn local(&self) -> Option<Local> {
@@ -393,7 +422,7 @@ impl Attempting<'_> {
 
     /// The store does not help: what this node knows has to do.
     fn without(&self, otherwise: Option<Rung>) -> Result<Result<Arrival, Rung>, Ahead> {
-        let Self { hub, token, .. } = self;
+        let token = self.token;
         let local = self.local();
         let behind = local
             .as_ref()
@@ -404,11 +433,6 @@ impl Attempting<'_> {
                 Some(1) => !local.confirmed,
                 _ => false,
             };
-            let window = hub.window();
-            let is_over = |at: u64| self.ask.t1 > at.saturating_add(window);
-            if is_good && local.detached.is_some_and(|detached| is_over(detached.at)) {
-                return Ok(Err(Rung::Expired));
-            }
             if is_good {
                 let next = local.generation.wrapping_add(1);
                 let mut arrival = self.here(local, next)?;
@@ -557,9 +581,14 @@ mod tests {
         };
         let abc = Some("abc".to_owned());
         assert_eq!(read("new"), (None, 0, false));
-        assert_eq!(read(" abc;seq=41 "), (abc.clone(), 41, false));
-        assert_eq!(read("abc"), (abc, 0, true), "the hello says the rest");
-        for junk in ["abc;seq=x", "abc;seq=-1", "abc;seq=4294967296", ";"] {
+        assert_eq!(read(" abc;seq=41 "), (abc, 41, false));
+        let token = "t".repeat(LENGTH);
+        assert_eq!(
+            read(&token),
+            (Some(token.clone()), 0, true),
+            "the hello says the rest"
+        );
+        for junk in ["abc", "abc;seq=x", "abc;seq=-1", "abc;seq=4294967296", ""] {
             assert_eq!(read(junk), (Some(String::new()), 0, false), "{junk}");
         }
     }

@@ -78,6 +78,9 @@ async fn run(shared: Weak<Shared>, running: Running) {
     let mut next_beat = Instant::now();
     let mut beats = 0;
     while let Some(sessions) = shared.upgrade().map(Sessions::of) {
+        if hub.has_left() {
+            return;
+        }
         if next_beat <= Instant::now() {
             next_beat = Instant::now() + BEAT;
             beat(&sessions, hub).await;
@@ -85,6 +88,7 @@ async fn run(shared: Weak<Shared>, running: Running) {
                 look(&sessions, hub).await;
             }
             beats = beats.wrapping_add(1);
+            hub.judge(&sessions);
             hub.retry();
         }
         flush(&sessions, hub).await;

@@ -95,13 +95,18 @@ impl Logical {
         self.cursor != self.log.sent()
     }
 
-    /// Numbers a message.
-    pub(crate) fn push(&mut self, made: u64, class: ClassId, kind: Kind, payload: Bytes) -> Seq {
-        let seq = self.log.push(made, class, kind, payload);
+    /// Numbers a message that is being written; the oldest leave the log when it is full.
+    pub(crate) fn push(&mut self, made: u64, class: ClassId, kind: Kind, payload: Bytes) {
+        self.cursor = self.log.push(made, class, kind, payload);
         if self.numbers_early() {
             self.touch();
         }
-        seq
+    }
+
+    /// Numbers a message that is to be written later.
+    pub(crate) fn put(&mut self, made: u64, class: ClassId, kind: Kind, payload: Bytes) {
+        self.log.put(made, class, kind, payload);
+        self.touch();
     }
 
     /// There is something to save.
@@ -121,6 +126,12 @@ impl Logical {
             replayed: self.log.sent().since(from).unwrap_or(0),
             lost,
         })
+    }
+
+    /// Whether the store has everything up to `seq` that the client has not.
+    pub(crate) fn has_saved(&self, seq: Seq) -> bool {
+        let is_there = |mark: Seq| mark.since(seq).is_some();
+        self.is_open && (is_there(self.saved) || is_there(self.acked))
     }
 
     /// The record that the store is given.

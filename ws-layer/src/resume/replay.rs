@@ -116,6 +116,17 @@ impl Log {
 
     /// Numbers a message and keeps it; returns the number. The oldest leave when a bound is passed.
     pub fn push(&mut self, made: u64, class: ClassId, kind: Kind, payload: Bytes) -> Seq {
+        let seq = self.put(made, class, kind, payload);
+        while self.entries.len() > self.limits.messages || self.bytes > self.limits.bytes {
+            if !self.leave() {
+                break;
+            }
+        }
+        seq
+    }
+
+    /// The same, and nothing leaves: for what was accepted within another bound.
+    pub(crate) fn put(&mut self, made: u64, class: ClassId, kind: Kind, payload: Bytes) -> Seq {
         let seq = self.sent.next();
         self.sent = seq;
         self.bytes += payload.len();
@@ -126,11 +137,6 @@ impl Log {
             kind,
             payload,
         });
-        while self.entries.len() > self.limits.messages || self.bytes > self.limits.bytes {
-            if !self.leave() {
-                break;
-            }
-        }
         seq
     }
 

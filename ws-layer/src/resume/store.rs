@@ -199,6 +199,12 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
 
     /// The node ends: its lease is over at once.
     fn leave(&self, node: NodeId) -> Answer<'_, ()>;
+
+    /// Whether the sessions are still known to somebody when this node has ended. Default: yes.
+    fn outlives(&self, node: NodeId) -> bool {
+        let _ = node;
+        true
+    }
 }
 
 /// The store could not be asked, or did not answer in time.

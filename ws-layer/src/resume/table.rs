@@ -14,10 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use campanile_recorder::Moment;
-use campanile_semconv::{attribute as key, span};
+use campanile_semconv::{attribute as key, event, metric, span};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanContext;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::attempt::{Arrival, Found};
 use super::ladder::SessionEnd;
@@ -25,6 +26,7 @@ use super::logical::{Identity, Logical, Plan};
 use super::replay::{Log, Seq};
 use super::settings::{Keep, Resume};
 use super::store::{Adopted, Detached, NodeId, Record, Save};
+use super::storm::{Storm, Turn};
 use super::token::Token;
 use crate::endpoint::Series;
 use crate::ledger::Outcome;
@@ -49,6 +51,9 @@ pub(crate) struct Hub {
     is_kept: AtomicBool,
     /// Sessions whose save failed.
     failed: Mutex<Vec<u128>>,
+    /// Whether this node has handed its sessions over.
+    has_left: AtomicBool,
+    storm: Mutex<Storm>,
 }
 
 #[derive(Default)]
@@ -104,6 +109,8 @@ impl Hub {
             saved: Notify::new(),
             is_kept: AtomicBool::new(false),
             failed: Mutex::default(),
+            has_left: AtomicBool::new(false),
+            storm: Mutex::new(Storm::new()),
         }
     }
 
@@ -164,6 +171,105 @@ impl Hub {
         if !self.is_kept.swap(true, Ordering::AcqRel) && !super::keeper::start(sessions) {
             self.stopped();
         }
+    }
+
+    /// Hands every session that waits to the store, with all that is queued for it, and leaves the
+    /// other nodes to watch them. Returns how many could not be handed over.
+    pub(crate) async fn leave(self: &Arc<Self>, sessions: &Sessions, until: Instant) -> usize {
+        for (sid, _) in self.waiting() {
+            self.park(sid);
+        }
+        loop {
+            self.retry();
+            if super::keeper::flush(sessions, self).await || Instant::now() >= until {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.has_left.store(true, Ordering::Release);
+        let store = &self.settings.store;
+        let outlives = store.outlives(self.node);
+        let mut lost = 0;
+        for at in self.waiting() {
+            if outlives && self.is_handed_over(at.0) {
+                self.moved(at.0);
+            } else {
+                lost += usize::from(self.finish(sessions, at, SessionEnd::DrainLost));
+            }
+        }
+        let _ = tokio::time::timeout(Duration::from_secs(1), store.leave(self.node)).await;
+        lost
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.has_left.load(Ordering::Acquire)
+    }
+
+    fn park(&self, sid: u128) {
+        let table = self.lock();
+        let outbox = table.held.get(&sid).and_then(Held::signal);
+        if let Some(outbox) = outbox.and_then(|signal| signal.outbox()) {
+            outbox.park();
+        }
+    }
+
+    /// Whether the store has all there is of a session.
+    fn is_handed_over(&self, sid: u128) -> bool {
+        let whole = |logical: &mut Logical| {
+            logical.is_open && !logical.is_dirty && logical.saved == logical.log.sent()
+        };
+        self.with(sid, whole).unwrap_or(true)
+    }
+
+    /// Every session that waits.
+    fn waiting(&self) -> Vec<(u128, u32)> {
+        let table = self.lock();
+        let all = table.waiting.iter();
+        all.filter_map(|(_, sid)| Some((*sid, table.held.get(sid)?.generation()?)))
+            .collect()
+    }
+
+    fn storm(&self) -> MutexGuard<'_, Storm> {
+        self.storm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A client has come with a token.
+    pub(crate) fn came(&self, sessions: &Sessions) {
+        self.storm().claim(sessions.clock().millis());
+    }
+
+    /// Judges whether clients return in a storm.
+    pub(crate) fn judge(&self, sessions: &Sessions) {
+        let (detached, attached) = self.population();
+        let turn = self
+            .storm()
+            .judge(sessions.clock().millis(), detached, attached);
+        let Some(turn) = turn else { return };
+        let (active, event) = match turn {
+            Turn::Started => (1.0, event::WEBSOCKET_STORM_STARTED),
+            Turn::Ended => (0.0, event::WEBSOCKET_STORM_ENDED),
+        };
+        let meter = sessions.recorder().meter();
+        meter
+            .gauge(&metric::WEBSOCKET_STORM_ACTIVE, &[])
+            .set(active);
+        tracing::info!(
+            target: "campanile",
+            event,
+            detached,
+            attached,
+            "websocket clients return {}",
+            if active > 0.0 { "in a storm" } else { "as usual" },
+        );
+    }
+
+    /// Over how many milliseconds clients are to return: none unless there is a storm.
+    pub(crate) fn spread(&self, sessions: &Sessions) -> u32 {
+        if !self.storm().is_active() {
+            return 0;
+        }
+        let rate = sessions.settings().admit_rate();
+        super::storm::spread(self.population().0, rate)
     }
 
     pub(crate) fn stopped(&self) {
@@ -369,7 +475,7 @@ impl Hub {
         if let Found::Stored(entries) = &arrival.found {
             for entry in entries {
                 let payload = entry.payload.clone();
-                saved = log.push(entry.made, entry.class, entry.kind, payload);
+                saved = log.put(entry.made, entry.class, entry.kind, payload);
             }
             is_open = true;
         }

@@ -6,7 +6,6 @@ use std::task::{Context as Task, Poll, ready};
 use axum::body::Bytes;
 use futures_core::Stream;
 use futures_util::{Sink, SinkExt};
-use serde::Deserialize;
 
 use super::Session;
 use crate::connection::Sending;
@@ -15,19 +14,12 @@ use crate::resume::logical::Step;
 use crate::resume::replay::Seq;
 use crate::resume::table::{Hub, seconds};
 use crate::resume::token::Token;
-use crate::resume::wire::Control;
+use crate::resume::wire::{self, Control, Frame};
 use crate::settings::ClassId;
 use crate::{Cause, Fault, Kind, Message};
 
-/// What a text frame of the contract begins with, and what an application's text of that beginning
-/// gets one more of.
-const MARK: u8 = 0x1e;
-const MAX_SIZE: usize = 4096;
-
-#[derive(Deserialize)]
-struct Op {
-    op: String,
-}
+/// The mark of a frame of the contract, in UTF-8.
+const MARK: u8 = wire::MARK as u8;
 
 /// What is wrong with a frame: a close code and its reason.
 type Wrong = (u16, &'static str);
@@ -55,34 +47,30 @@ where
         let Some(text) = text.filter(|text| text.first() == Some(&MARK)) else {
             return Some(message);
         };
-        if text.get(1) == Some(&MARK) {
-            return M::from_data(Kind::Text, text.slice(1..));
-        }
-        if let Err((code, reason)) = self.control(&text, now, task) {
+        let read = std::str::from_utf8(&text).map(Frame::read);
+        let control = match read {
+            Ok(Ok(Frame::Application(rest))) => {
+                return M::from_data(Kind::Text, text.slice_ref(rest.as_bytes()));
+            }
+            Ok(Ok(Frame::Control(control))) => self.control(&control, now, task),
+            Ok(Err(broken)) => Err((broken.code(), broken.reason())),
+            Ok(Ok(Frame::Later)) | Err(_) => Ok(()),
+        };
+        if let Err((code, reason)) = control {
             self.close_for(Cause::Error, M::close(code, reason));
         }
         None
     }
 
-    fn control(&mut self, text: &Bytes, now: u64, task: &mut Task<'_>) -> Result<(), Wrong> {
-        if text.len() > MAX_SIZE {
-            return Err((1009, "control too long"));
-        }
-        let json = text.get(1..).unwrap_or_default();
-        let malformed = (1007, "control is json");
-        let Op { op } = serde_json::from_slice(json).map_err(|_| malformed)?;
-        if op != "hb" {
-            return Ok(());
-        }
-        let control: Control = serde_json::from_slice(json).map_err(|_| malformed)?;
+    fn control(&mut self, control: &Control, now: u64, task: &mut Task<'_>) -> Result<(), Wrong> {
         let Control::Hb { seq, t0, .. } = control else {
             return Ok(());
         };
         if let Some(seq) = seq {
-            self.handed(Seq(seq))?;
+            self.handed(Seq(*seq))?;
         }
         if let Some(t0) = t0 {
-            self.answer(t0, now, task);
+            self.answer(*t0, now, task);
         }
         Ok(())
     }
@@ -247,9 +235,6 @@ where
                 Entry { at, class, late }
             });
             flow.number(entry, made, sending.kind, payload);
-            if let Some(logical) = &mut flow.logical {
-                logical.cursor = logical.log.sent();
-            }
         });
     }
 }

@@ -11,7 +11,6 @@ use crate::handshake::Refusal;
 use crate::resume::wire;
 
 const DEADLINE: Duration = Duration::from_secs(5);
-const MAX_SIZE: usize = 4096;
 
 /// What a hello says.
 #[derive(Debug)]
@@ -57,7 +56,7 @@ pub(super) async fn receive(socket: &mut WebSocket) -> Result<Hello, Refusal> {
 
 /// Answers a hello that asks for nothing more; false when the connection is gone.
 pub(super) async fn welcome(socket: &mut WebSocket, id: u128) -> bool {
-    let welcome = format!(r#"{{"op":"welcome","sid":"{id:032x}"}}"#);
+    let welcome = wire::Welcome::new(id).to_text();
     socket.send(Message::text(welcome)).await.is_ok()
 }
 
@@ -65,7 +64,7 @@ pub(super) async fn welcome(socket: &mut WebSocket, id: u128) -> bool {
 async fn first(socket: &mut WebSocket) -> Option<Result<Hello, Wrong>> {
     loop {
         return match socket.recv().await?.ok()? {
-            Message::Text(text) => Some(parse(text.as_bytes())),
+            Message::Text(text) => Some(parse(text.as_str())),
             Message::Binary(_) => Some(Err((1003, "hello is text"))),
             Message::Close(_) => None,
             Message::Ping(_) | Message::Pong(_) => continue,
@@ -73,15 +72,11 @@ async fn first(socket: &mut WebSocket) -> Option<Result<Hello, Wrong>> {
     }
 }
 
-fn parse(text: &[u8]) -> Result<Hello, Wrong> {
-    if text.len() > MAX_SIZE {
-        return Err((1009, "hello too long"));
-    }
-    let hello: wire::Hello = serde_json::from_slice(text).map_err(|_| (1007, "hello is json"))?;
-    if hello.op != "hello" {
-        return Err((1008, "hello expected"));
-    }
-    Ok(Hello(hello))
+fn parse(text: &str) -> Result<Hello, Wrong> {
+    let hello = wire::Hello::parse(text);
+    hello
+        .map(Hello)
+        .map_err(|broken| (broken.code(), broken.reason()))
 }
 
 #[cfg(test)]
@@ -89,15 +84,15 @@ mod tests {
     use super::*;
 
     fn code(text: &str) -> Option<u16> {
-        parse(text.as_bytes()).err().map(|(code, _)| code)
+        parse(text).err().map(|(code, _)| code)
     }
 
     #[test]
     fn a_hello_may_name_a_span_and_an_unreadable_one_is_no_reason_to_refuse() {
         let tp = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let hello = parse(format!(r#"{{"op":"hello","tp":"{tp}","later":1}}"#).as_bytes());
+        let hello = parse(&format!(r#"{{"op":"hello","tp":"{tp}","later":1}}"#));
         assert!(hello.is_ok_and(|hello| hello.context().is_some()));
-        let hello = parse(br#"{"op":"hello","tp":"nonsense"}"#);
+        let hello = parse(r#"{"op":"hello","tp":"nonsense"}"#);
         assert!(hello.is_ok_and(|hello| hello.context().is_none()));
     }
 
@@ -109,7 +104,7 @@ mod tests {
         assert_eq!(
             code(&format!(
                 r#"{{"op":"hello","x":"{}"}}"#,
-                "x".repeat(MAX_SIZE)
+                "x".repeat(wire::LIMIT)
             )),
             Some(1009)
         );

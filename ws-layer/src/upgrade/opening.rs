@@ -12,6 +12,7 @@ use opentelemetry::{Context, KeyValue};
 use super::hello;
 use super::offered::Offered;
 use crate::connection::{Beginning, Connection};
+use crate::endpoint::Reject;
 use crate::handshake::{Handshake, Refusal};
 use crate::line::Signal;
 use crate::resume::Rung;
@@ -19,7 +20,7 @@ use crate::resume::attempt::{Arrival, Ask, Attempt, Who, arrive};
 use crate::resume::logical::Plan;
 use crate::resume::replay::Seq;
 use crate::resume::table::{Hub, seconds};
-use crate::resume::wire::{Retry, Welcome};
+use crate::resume::wire::{Reason, Retry, Welcome};
 use crate::session::contract::{float, seal};
 use crate::{Cause, Failure, Role, Sessions};
 
@@ -42,6 +43,8 @@ pub(super) struct Opening {
     /// What the client asked for in a header.
     pub(super) ask: Option<Ask>,
     pub(super) attempt: Option<Attempt>,
+    /// Whether the client is let in only once it has said its hello.
+    pub(super) is_told_later: bool,
 }
 
 impl Opening {
@@ -49,7 +52,7 @@ impl Opening {
     pub(super) async fn open(mut self, socket: &mut WebSocket) -> Option<Connection> {
         let mut id = fastrand::u128(1..);
         let mut also: Vec<SpanContext> = self.offered.context.take().into_iter().collect();
-        if self.awaits_hello() {
+        if self.hello {
             let hello = match hello::receive(socket).await {
                 Ok(hello) => hello,
                 Err(refusal) => {
@@ -59,7 +62,11 @@ impl Opening {
             };
             let context = hello.context();
             also.extend(context.filter(|context| !also.contains(context)));
-            if !self.asks(&hello) && !hello::welcome(socket, id).await {
+            let asks = self.asks(&hello);
+            if self.is_told_later && self.turn_away(socket).await {
+                return None;
+            }
+            if !asks && !hello::welcome(socket, id).await {
                 self.handshake.expect(Refusal::UpgradeFailed);
                 return None;
             }
@@ -98,12 +105,6 @@ impl Opening {
         Some(connection)
     }
 
-    /// A hello is awaited where no header has said what it would.
-    fn awaits_hello(&self) -> bool {
-        let is_said = self.ask.as_ref().is_some_and(|ask| !ask.awaits_seq);
-        self.hello && self.offered.contract && !is_said
-    }
-
     fn fail(&mut self, refusal: Refusal) {
         self.handshake.expect(refusal);
         if let Some(attempt) = self.attempt.as_mut()
@@ -136,6 +137,39 @@ impl Opening {
             t0: hello.t0(),
             t1: hub.now(),
         });
+        true
+    }
+
+    /// Sends the client away, if there is no room.
+    async fn turn_away(&mut self, socket: &mut WebSocket) -> bool {
+        let parts = (self.sessions.hub(), &self.ask, &self.principal);
+        let returns = match parts {
+            (Some(hub), Some(ask), Some(principal)) => {
+                let endpoint = self.handshake.endpoint();
+                ask.returns(
+                    hub,
+                    Who {
+                        principal,
+                        endpoint,
+                    },
+                )
+            }
+            _ => false,
+        };
+        let Some(turned) = self.sessions.turn_away(returns) else {
+            return false;
+        };
+        self.handshake.reject(turned.reason);
+        self.handshake.expect(Refusal::Limit);
+        if let Some(attempt) = &mut self.attempt {
+            attempt.expect(Some(Rung::Overloaded));
+        }
+        let (code, kind) = match turned.reason {
+            Reject::Drain => (1012, Reason::DRAIN),
+            Reject::Rate | Reject::Limit => (1013, Reason::OVERLOAD),
+        };
+        let (kind, after) = (Some(kind), Some(turned.after));
+        close(socket, code, &Reason { kind, after }.to_string()).await;
         true
     }
 
@@ -176,8 +210,7 @@ impl Opening {
         tell_failure(&signal, &arrival);
         connection.set_resumption(arrival.resumption());
         let welcome = self.welcome(&hub, &signal, &arrival, plan);
-        let text = serde_json::to_string(&welcome).unwrap_or_default();
-        if socket.send(Message::text(text)).await.is_err() {
+        if socket.send(Message::text(welcome.to_text())).await.is_err() {
             connection.ending().broke(Failure::Reset);
             self.handshake.expect(Refusal::UpgradeFailed);
             return None;
@@ -202,8 +235,6 @@ impl Opening {
         let heartbeat = self.sessions.settings().heartbeat;
         let heartbeat = heartbeat.unwrap_or(Duration::from_secs(25));
         Welcome {
-            op: "welcome".to_owned(),
-            sid: format!("{:032x}", identity.sid),
             state: Some(rung.map_or("new", Rung::as_str).to_owned()),
             rt: seal(&token, hub, &identity.principal, identity.endpoint),
             from: Some(plan.from.0),
@@ -212,10 +243,14 @@ impl Opening {
             ttl: Some(seconds(hub.settings.window)),
             hb: Some(seconds(heartbeat).max(1)),
             ack: Some(ACK_EVERY),
-            retry: Some(Retry::default()),
+            retry: Some(Retry {
+                spread: hub.spread(&self.sessions),
+                ..Retry::default()
+            }),
             t0,
             t1: t0.and(ask).map(|ask| float(ask.t1)),
             t2: t0.map(|_| float(now)),
+            ..Welcome::new(identity.sid)
         }
     }
 }

@@ -19,6 +19,8 @@ mod peers;
 mod proxy;
 mod reconnect;
 mod resume;
+mod resume_ladder;
+mod resume_nodes;
 mod sampling;
 mod session;
 mod simulation;

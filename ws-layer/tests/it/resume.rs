@@ -199,10 +199,15 @@ impl Dialled {
         self.welcome[name].as_u64().unwrap()
     }
 
+    async fn frame(&mut self) -> Message {
+        let next = tokio::time::timeout(Duration::from_secs(10), self.socket.next());
+        next.await.expect("no frame came").unwrap().unwrap()
+    }
+
     /// The next data frame, as it is on the wire.
     pub async fn text(&mut self) -> String {
         loop {
-            match self.socket.next().await.unwrap().unwrap() {
+            match self.frame().await {
                 Message::Text(text) => return text.to_string(),
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => panic!("{other:?}"),
@@ -227,7 +232,7 @@ impl Dialled {
     /// The code and reason of the close frame.
     pub async fn closed(&mut self) -> (u16, String) {
         loop {
-            match self.socket.next().await.unwrap().unwrap() {
+            match self.frame().await {
                 Message::Close(Some(frame)) => {
                     return (frame.code.into(), frame.reason.to_string());
                 }

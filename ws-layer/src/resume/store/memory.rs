@@ -216,6 +216,10 @@ impl SessionStore for MemoryStore {
         self.lock().nodes.remove(&node);
         ready(())
     }
+
+    fn outlives(&self, node: NodeId) -> bool {
+        self.lock().nodes.keys().any(|other| *other != node)
+    }
 }
 
 impl fmt::Debug for MemoryStore {
