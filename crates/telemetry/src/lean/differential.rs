@@ -150,6 +150,18 @@ mod tests {
     }
 
     #[test]
+    fn the_fuzzer_s_stories_end_the_same() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/lean_spans");
+        let mut replayed = 0;
+        for entry in std::fs::read_dir(corpus).expect("a corpus") {
+            let path = entry.expect("an entry").path();
+            check(&std::fs::read(path).expect("a story"));
+            replayed += 1;
+        }
+        assert!(replayed > 0, "no corpus in {corpus}");
+    }
+
+    #[test]
     fn stories_are_not_empty() {
         let mut random = fastrand::Rng::with_seed(7);
         let (mut spans, mut told) = (0, 0);

@@ -1,5 +1,8 @@
 //! The tracer of the lean pipeline, behind the OpenTelemetry API.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
