@@ -35,6 +35,12 @@ const NEEDS: &[Need] = &[
         install: || apt(&["nginx-light", "prometheus"]),
     },
     Need {
+        what: "redis-server",
+        why: "holds sessions for several nodes; the suites start their own",
+        present: || has("redis-server"),
+        install: || apt_without_service(&["redis-server"]),
+    },
+    Need {
         what: "valgrind",
         why: "counts instructions (`--full`)",
         present: || has("valgrind"),
@@ -146,6 +152,28 @@ fn apt(packages: &[&str]) -> Result<(), String> {
         "--no-install-recommends",
     ]);
     run(command.args(packages))
+}
+
+/// Installs a package for its programs: its service is neither started now nor at the next boot.
+fn apt_without_service(packages: &[&str]) -> Result<(), String> {
+    const POLICY: &str = "/usr/sbin/policy-rc.d";
+    let policy = Path::new(POLICY);
+    let is_ours = !policy.exists();
+    if is_ours {
+        // Asked by every package before it starts a service; 101 is no.
+        let wrote = fs::write(policy, "#!/bin/sh\nexit 101\n");
+        wrote.map_err(|error| format!("{POLICY}: {error}"))?;
+        run(Command::new("chmod").args(["755", POLICY]))?;
+    }
+    let installed = apt(packages);
+    if is_ours {
+        fs::remove_file(policy).map_err(|error| format!("{POLICY}: {error}"))?;
+    }
+    installed?;
+    for package in packages {
+        run(Command::new("update-rc.d").args([package, "disable"]))?;
+    }
+    Ok(())
 }
 
 fn folder() -> PathBuf {

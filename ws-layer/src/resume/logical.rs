@@ -168,11 +168,13 @@ impl Logical {
         let entries = self.log.after(self.saved).filter(|_| all);
         Save {
             sid: self.identity.sid,
+            node: self.node(),
             generation: self.generation,
             confirmed: self.confirmed,
             heard: self.heard,
             sent: self.log.sent(),
             acked: self.acked,
+            base: self.log.base(),
             mark: Some(self.mark.to_bytes()),
             complete: self.detached.is_some(),
             detached: self.detached,

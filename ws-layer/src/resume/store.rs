@@ -9,6 +9,8 @@
 //! never seen again. Times are milliseconds since the Unix epoch, told by the caller.
 
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::fmt;
 use std::future::Future;
@@ -18,6 +20,8 @@ use super::replay::{Logged, Seq};
 use crate::Cause;
 
 pub use memory::MemoryStore;
+#[cfg(feature = "redis")]
+pub use redis::RedisStore;
 
 /// A process, chosen at random when it starts.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -81,6 +85,8 @@ impl Record {
 pub struct Save {
     /// The session.
     pub sid: u128,
+    /// Who tells, and still has to be the node that holds it.
+    pub node: NodeId,
     /// The generation that the node holds.
     pub generation: u32,
     /// See [`Record::confirmed`].
@@ -91,6 +97,9 @@ pub struct Save {
     pub sent: Seq,
     /// See [`Record::acked`]. Messages up to here are forgotten.
     pub acked: Seq,
+    /// [`Log::base`](super::Log::base): messages up to here are forgotten, too, as they have left
+    /// the holder's log. This is what bounds the store.
+    pub base: Seq,
     /// The last span, if it is a new one.
     pub mark: Option<SpanBytes>,
     /// See [`Record::complete`].
@@ -179,7 +188,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 /// not done. An error means that nothing is known: the caller goes on without the store.
 pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Writes the record of a session that begins, or that goes on without the store's knowledge.
-    /// Refused if a higher generation is there.
+    /// Refused if a higher generation is there. A node from which the session is taken by that is
+    /// told ([`Note::Claimed`]).
     fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Saved>;
 
     /// Writes news about sessions, many at once; one answer for each.
@@ -191,10 +201,12 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Ends a session for good, if it is still at this generation. Whether it was.
     fn end(&self, sid: u128, generation: u32) -> Answer<'_, bool>;
 
-    /// Renews the node's lease for `lease` milliseconds, and fetches what it was told.
+    /// Renews the node's lease for `lease` milliseconds, and fetches what it was told. A store that
+    /// has a clock of its own may judge leases by that one.
     fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Vec<Note>>;
 
-    /// Takes over sessions whose node's lease is over, at most `max` of them.
+    /// Takes over sessions whose node's lease is over, at most `max` of them. What that node still
+    /// writes about them is refused.
     fn adopt(&self, node: NodeId, now: u64, max: usize) -> Answer<'_, Vec<Adopted>>;
 
     /// The node ends: its lease is over at once.

@@ -9,7 +9,7 @@ use super::{
     Taken,
 };
 use crate::Cause;
-use crate::resume::replay::Logged;
+use crate::resume::replay::{Logged, Seq};
 
 /// Sessions in the memory of this process. Cheap to clone; clones are the same store, so that tests
 /// can give it to several nodes.
@@ -66,9 +66,14 @@ impl Inner {
     }
 
     fn open(&mut self, record: &Record) -> Saved {
-        let newer = |kept: &Kept| kept.record.generation > record.generation;
-        if self.sessions.get(&record.sid).is_some_and(newer) {
-            return Saved::Fenced;
+        if let Some(old) = self.sessions.get(&record.sid).map(|kept| &kept.record) {
+            let (before, holder) = (Seq(old.generation), old.node);
+            if before != Seq(record.generation) && before.since(Seq(record.generation)).is_some() {
+                return Saved::Fenced;
+            }
+            if holder != record.node {
+                self.tell(holder, Note::Claimed(record.sid, record.generation));
+            }
         }
         let kept = Kept {
             record: record.clone(),
@@ -80,7 +85,10 @@ impl Inner {
 
     fn save(&mut self, save: &Save) -> Saved {
         let kept = self.sessions.get_mut(&save.sid);
-        let Some(kept) = kept.filter(|kept| kept.record.generation == save.generation) else {
+        let holds = |kept: &&mut Kept| {
+            kept.record.generation == save.generation && kept.record.node == save.node
+        };
+        let Some(kept) = kept.filter(holds) else {
             return Saved::Fenced;
         };
         let record = &mut kept.record;
@@ -96,11 +104,10 @@ impl Inner {
         let is_new = |entry: &&Logged| last.is_none_or(|last| last.since(entry.seq).is_none());
         let fresh = save.entries.iter().filter(is_new);
         kept.entries.extend(fresh.cloned());
-        while kept
-            .entries
-            .front()
-            .is_some_and(|first| save.acked.since(first.seq).is_some())
-        {
+        let is_over = |first: &Logged| {
+            save.acked.since(first.seq).is_some() || save.base.since(first.seq).is_some()
+        };
+        while kept.entries.front().is_some_and(is_over) {
             kept.entries.pop_front();
         }
         Saved::Kept

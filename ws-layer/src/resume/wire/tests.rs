@@ -115,7 +115,7 @@ proptest! {
     #[test]
     fn whatever_an_application_says_arrives_as_its_own(text in text()) {
         let sent = escape(&text);
-        prop_assert_eq!(Frame::read(&sent), Ok(Frame::Application(&*text)));
+        prop_assert_eq!(Frame::read(&sent), Ok(Frame::Application(&text)));
     }
 
     #[test]
