@@ -190,45 +190,4 @@ impl Log {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn log(from: u32, messages: usize) -> Log {
-        let limits = LogLimits {
-            messages,
-            bytes: 1000,
-        };
-        Log::new(limits, Seq(from))
-    }
-
-    fn push(log: &mut Log) -> Seq {
-        log.push(0, ClassId::default(), Kind::Text, Bytes::from_static(b"hi"))
-    }
-
-    #[test]
-    fn numbers_wrap_and_stay_in_order() {
-        let mut log = log(u32::MAX - 1, 8);
-        assert_eq!(
-            [push(&mut log), push(&mut log), push(&mut log)],
-            [Seq(u32::MAX), Seq(0), Seq(1)]
-        );
-        let after = log.after(Seq(u32::MAX)).map(|one| one.seq);
-        assert_eq!(after.collect::<Vec<_>>(), [Seq(0), Seq(1)]);
-        assert_eq!(log.acknowledge(Seq(0)), Some(2));
-        assert_eq!(log.kept(), (1, 2));
-        assert_eq!(log.position(Seq(2)), Position::Ahead);
-    }
-
-    #[test]
-    fn what_left_is_a_gap_and_what_was_never_sent_is_ahead() {
-        let mut log = log(0, 2);
-        for _ in 0..5 {
-            push(&mut log);
-        }
-        assert_eq!(log.kept(), (2, 4));
-        assert_eq!(log.position(Seq(1)), Position::Gap(2));
-        assert_eq!(log.position(Seq(3)), Position::Whole);
-        assert_eq!(log.acknowledge(Seq(6)), None);
-        assert_eq!(log.acknowledge(Seq(2)), Some(0), "an old word is no news");
-    }
-}
+mod tests;
