@@ -136,25 +136,40 @@ function line(kind, text) {
 
 function goLive() {
   socket?.close();
-  let note = null;
-  socket = connect(me, {
-    async open(again, ms) {
+  let note = null, away = null;
+  const returned = () => note?.(`${away.words} ${away.found ? count(away.found, 'message') + ' replayed, none missed' : 'Nothing was missed'}.`);
+  const mine = socket = connect(me, {
+    async open({ mustLoad, away: ms }) {
       line('ok', 'Connected');
-      if (current) socket.send({ type: 'look', room: current });
-      if (!again) return;
-      const words = `Reconnected after ${duration(ms)}.`;
+      if (current) mine.send({ type: 'look', room: current });
+      if (!note) {
+        // What was said between the page's reading and this.
+        if (mustLoad) await catchUp().catch(() => {});
+        return;
+      }
+      away = { words: `Reconnected after ${duration(ms)}.`, found: 0 };
+      if (!mustLoad) return returned();
+      const [tell, { words }] = [note, away];
+      note = away = null;
       try {
         const found = await catchUp();
-        note?.(`${words} ${count(found, 'message')} replayed, none missed.`);
+        tell(`${words} ${count(found, 'message')} reloaded.`);
       } catch {
-        note?.(`${words} Some messages may be missing; open the room again to read them.`);
+        tell(`${words} Some messages may be missing; open the room again to read them.`);
       }
-      note = null;
     },
     line: (kind, ms) => line(kind, `Connected, ${duration(ms)}`),
-    lost() { line('warn', 'Not connected'); note = say('The connection was lost.'); },
+    lost() { line('warn', 'Not connected'); note = say('The connection was lost.'); away = null; },
     retry: (attempt, seconds) => note?.(`Reconnecting, attempt ${attempt}, next in ${seconds}\u00a0s.`),
-    event: happened,
+    ended(why) {
+      if (why === 'here') return;
+      line('err', 'Not connected');
+      say(why === 'superseded' ? 'This conversation goes on in another window.' : 'The server ended the connection. Reload this page to come back.');
+    },
+    event(event, again) {
+      happened(event);
+      if (again && event.type === 'message' && away) { away.found += 1; returned(); }
+    },
   });
 }
 

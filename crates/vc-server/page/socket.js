@@ -1,78 +1,59 @@
-// The live connection, and coming back after it broke.
+// The live connection: a session that outlives its sockets, and what the page says about it.
 
-const PATIENCE = 15000;
-const PING_EVERY = 10000;
-const SILENCE = 25000;
+import { CampanileSocket } from './campanile-ws.js';
 
-/** Keeps a connection for `author`, and tells `on`: open(again, ms, event), event(data), line(kind, text), lost(). */
+function address(author) {
+  const url = new URL('/live', location.href);
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+  url.searchParams.set('author', author);
+  return url;
+}
+
+/**
+ * Keeps a connection for `author`, and tells `on`: open(attached), replayed(counts), event(data, again),
+ * line(kind, ms), lost(), retry(attempt, seconds), ended(why).
+ */
 export function connect(author, on) {
-  let socket, attempt = 0, brokeAt = 0, heardAt = 0, pinging, retry, done = false;
+  // A reloaded page goes on with its session; what was shown before, it reads anew.
+  const live = new CampanileSocket(address(author), { storage: sessionStorage, storageKey: 'vc.live.' + author });
+  let again = 0, countdown;
 
-  function open() {
-    const url = new URL('/live', location.href);
-    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    url.searchParams.set('author', author);
-    socket = new WebSocket(url);
-    socket.onmessage = ({ data }) => receive(JSON.parse(data));
-    socket.onclose = broke;
-    // A refused connection also closes; there is nothing to add here.
-    socket.onerror = () => {};
-  }
+  live.addEventListener('attached', ({ detail }) => {
+    clearTimeout(countdown);
+    again = detail.replayed;
+    on.open(detail);
+  });
 
-  function receive(event) {
-    heardAt = performance.now();
-    if (event.type === 'welcome') {
-      const again = brokeAt > 0;
-      on.open(again, again ? heardAt - brokeAt : 0);
-      attempt = 0;
-      brokeAt = 0;
-      ping();
-      clearInterval(pinging);
-      pinging = setInterval(ping, PING_EVERY);
-    } else if (event.type === 'pong') {
-      on.line('ok', Math.max(0, heardAt - event.at));
-    } else {
-      on.event(event);
-    }
-  }
+  live.addEventListener('message', ({ detail }) => {
+    const isAgain = again > 0;
+    again -= isAgain;
+    on.event(JSON.parse(detail), isAgain);
+  });
 
-  function ping() {
-    if (performance.now() - heardAt > SILENCE) socket.close();
-    else send({ type: 'ping', at: performance.now() });
-  }
-
-  function broke() {
-    clearInterval(pinging);
-    if (done) return;
-    if (!brokeAt) {
-      brokeAt = performance.now();
-      on.lost();
-    }
-    attempt += 1;
-    // Full jitter: a server that comes back is not met by everyone at once.
-    let wait = 250 + Math.random() * Math.min(PATIENCE, 500 * 2 ** attempt);
-    const at = performance.now() + wait;
+  live.addEventListener('detached', ({ detail: { attempt, retryIn } }) => {
+    clearTimeout(countdown);
+    if (attempt === 0) on.lost();
+    const at = performance.now() + retryIn;
     const tick = () => {
       const left = at - performance.now();
-      if (left <= 0) return open();
-      on.retry(attempt, Math.ceil(left / 1000));
-      retry = setTimeout(tick, Math.min(1000, left));
+      on.retry(attempt + 1, Math.max(0, Math.ceil(left / 1000)));
+      if (left > 0) countdown = setTimeout(tick, Math.min(1000, left));
     };
     tick();
-  }
+  });
 
-  function send(value) {
-    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(value));
-  }
+  live.addEventListener('ended', ({ detail }) => {
+    clearTimeout(countdown);
+    on.ended(detail.why);
+  });
 
-  open();
+  live.addEventListener('roundtrip', ({ detail }) => on.line('ok', detail.ms));
+
   return {
-    send,
+    send: (value) => live.attached && live.send(JSON.stringify(value)),
     close() {
-      done = true;
-      clearTimeout(retry);
-      clearInterval(pinging);
-      socket.close(1000);
+      clearTimeout(countdown);
+      live.close();
     },
   };
 }

@@ -16,13 +16,14 @@ use axum::{Extension, Router};
 use campanile::http::{RouteLayer, ServerLayer, TimedOut};
 use campanile::recorder::Source;
 use campanile::ws::Sessions;
+use campanile::ws::resume::Resume;
 use campanile::{Telemetry, Trust};
 
 use crate::answerable::Answerable;
 use crate::api::{self, Problem};
 use crate::hub::Hub;
 use crate::store::{Store, StoreError};
-use crate::{live, page};
+use crate::{live, page, resume};
 
 /// How long a request may take, its body included: 10 s.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
@@ -84,7 +85,8 @@ where
 }
 
 impl App {
-    /// Creates the application over a database.
+    /// Creates the application over a database. A live connection that is lost may be taken up
+    /// again in this process.
     ///
     /// # Errors
     /// When the database fails.
@@ -93,10 +95,27 @@ impl App {
         telemetry: &Telemetry,
         live_page: Option<&str>,
     ) -> Result<Self, StoreError> {
+        Self::resumable(store, telemetry, live_page, resume::alone()).await
+    }
+
+    /// As [`new`](Self::new), with live connections that are taken up again as `resume` says.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn resumable(
+        store: Store,
+        telemetry: &Telemetry,
+        live_page: Option<&str>,
+        resume: Option<Resume>,
+    ) -> Result<Self, StoreError> {
+        let mut sessions = Sessions::builder(telemetry);
+        if let Some(resume) = resume {
+            sessions = sessions.resume(resume);
+        }
         Ok(Self {
             hub: Hub::new(&store.rooms().await?),
             store,
-            sessions: Sessions::new(telemetry),
+            sessions: sessions.build(),
             answerable: Answerable::new(telemetry),
             live_page: LivePageUrl(live_page.map(Arc::from)),
         })

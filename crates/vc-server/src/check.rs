@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 
 use crate::serve::{self, Destination};
-use crate::{Failure, Options};
+use crate::{Failure, Options, resume};
 
 /// Says on standard output what would be used.
 ///
@@ -17,6 +17,7 @@ pub async fn check(options: &Options) -> Result<(), Failure> {
     let telemetry = serve::telemetry().check();
     let telemetry =
         telemetry.map_err(|error| Failure::new(format!("telemetry would be off: {error}")))?;
+    drop(resume::of(options)?);
     drop(serve::listen(options.listen, "--listen").await?);
     if Destination::from_environment() == Destination::Embedded {
         serve::embed(options).await?.receiver.shutdown().await;

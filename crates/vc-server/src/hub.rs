@@ -1,19 +1,18 @@
-//! Everyone who is connected now: what happens is told to all of them, and counted by room.
+//! Everyone who listens: what happens is told to all of them, and who looks at a room is counted.
 //!
-//! One channel serves the whole server. A socket that reads too slowly misses the oldest events and
-//! is told how many, so that it can ask for what it missed; nobody waits for it.
+//! A listener is a session, not a connection: what happens while its connection is lost waits for
+//! its return. One that reads too slowly, or stays away for too long, misses events and is told how
+//! many, so that it can ask for what it missed; nobody waits for it.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::ws::Utf8Bytes;
+use axum::extract::ws;
+use campanile::ws::{Outbox, Outgoing, Pushed};
 use serde::Serialize;
-use tokio::sync::broadcast;
 
 use crate::store::{Message, Room};
-
-/// How many events a slow socket may fall behind before it misses the oldest.
-const BACKLOG: usize = 1024;
 
 /// Something that happened, as live connections read it.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -48,10 +47,31 @@ pub(crate) enum Event<'a> {
     },
 }
 
-/// Everyone who is connected now. Clones are the same hub.
+impl Event<'_> {
+    /// Events of which only the last is of interest share a key.
+    fn key(&self) -> Option<u64> {
+        let mut hasher = DefaultHasher::new();
+        match self {
+            Self::Message { .. } | Self::Room { .. } => return None,
+            Self::Here { room, .. } => room.hash(&mut hasher),
+            Self::Typing { room, author } => (room, author).hash(&mut hasher),
+        }
+        Some(hasher.finish())
+    }
+}
+
+/// A listener was too slow, or away for too long.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "missed")]
+struct Missed {
+    count: u64,
+}
+
+/// Everyone who listens. Clones are the same hub.
 #[derive(Clone, Debug)]
 pub(crate) struct Hub {
-    events: broadcast::Sender<Utf8Bytes>,
+    /// By the id of their session.
+    listeners: Arc<Mutex<HashMap<String, Listener>>>,
     /// How many look at each room. Its keys are the rooms there are.
     here: Arc<Mutex<HashMap<String, usize>>>,
 }
@@ -61,7 +81,7 @@ impl Hub {
     pub(crate) fn new<'a>(rooms: impl IntoIterator<Item = &'a Room>) -> Self {
         let here = rooms.into_iter().map(|room| (room.id.clone(), 0)).collect();
         Self {
-            events: broadcast::Sender::new(BACKLOG),
+            listeners: Arc::default(),
             here: Arc::new(Mutex::new(here)),
         }
     }
@@ -71,36 +91,51 @@ impl Hub {
         let Ok(text) = serde_json::to_string(event) else {
             return 0;
         };
-        self.events.send(text.into()).unwrap_or(0)
+        let mut outgoing = Outgoing::new(ws::Message::Text(text.into()));
+        if let Some(key) = event.key() {
+            outgoing = outgoing.supersede(key);
+        }
+        let mut listeners = lock(&self.listeners);
+        let mut told = 0;
+        listeners.retain(|_, listener| {
+            let Listener { outbox, missed } = listener;
+            let pushed = tell(missed, &outgoing, |outgoing| outbox.push(outgoing));
+            told += usize::from(pushed == Some(true));
+            pushed.is_some()
+        });
+        told
     }
 
     /// Adds a room, and tells everyone.
     pub(crate) fn add_room(&self, room: &Room) {
-        self.rooms().entry(room.id.clone()).or_default();
+        lock(&self.here).entry(room.id.clone()).or_default();
         self.tell(&Event::Room { room });
     }
 
     /// Returns how many look at the room now.
     pub(crate) fn here(&self, room: &str) -> usize {
-        self.rooms().get(room).copied().unwrap_or(0)
+        lock(&self.here).get(room).copied().unwrap_or(0)
     }
 
-    /// Joins: from now on everything told can be read.
-    pub(crate) fn join(&self) -> Presence {
+    /// A session listens, from now on until it ends.
+    pub(crate) fn listen(&self, session: String, outbox: Outbox<ws::Message>) {
+        let missed = 0;
+        let listener = Listener { outbox, missed };
+        // A session that came back listens already; what it has missed is still to be told.
+        lock(&self.listeners).entry(session).or_insert(listener);
+    }
+
+    /// Somebody came, and looks at no room yet.
+    pub(crate) fn enter(&self) -> Presence {
         Presence {
-            events: self.events.subscribe(),
             hub: self.clone(),
             room: None,
         }
     }
 
-    fn rooms(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        self.here.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Counts one more or one less, and tells everyone. Returns whether there is such a room.
     fn count(&self, room: &str, change: isize) -> bool {
-        let count = self.rooms().get_mut(room).map(|count| {
+        let count = lock(&self.here).get_mut(room).map(|count| {
             *count = count.saturating_add_signed(change);
             *count
         });
@@ -111,33 +146,49 @@ impl Hub {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who is told.
+#[derive(Debug)]
+struct Listener {
+    outbox: Outbox<ws::Message>,
+    missed: u64,
+}
+
+/// Tells one listener: first what it has missed, if there is room again. `None` when it has ended.
+fn tell(
+    missed: &mut u64,
+    outgoing: &Outgoing<ws::Message>,
+    push: impl Fn(Outgoing<ws::Message>) -> Pushed,
+) -> Option<bool> {
+    if *missed > 0 {
+        let text = serde_json::to_string(&Missed { count: *missed }).ok()?;
+        match push(ws::Message::Text(text.into()).into()) {
+            Pushed::Queued | Pushed::Superseded => *missed = 0,
+            Pushed::Ended => return None,
+            _ => {}
+        }
+    }
+    match push(outgoing.clone()) {
+        Pushed::Queued | Pushed::Superseded => Some(true),
+        Pushed::Ended => None,
+        _ => {
+            *missed += 1;
+            Some(false)
+        }
+    }
+}
+
 /// One connection's place in the hub. Dropping it leaves.
 #[derive(Debug)]
 pub(crate) struct Presence {
-    events: broadcast::Receiver<Utf8Bytes>,
     hub: Hub,
     room: Option<String>,
 }
 
-/// What a connection reads next.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Next {
-    /// An event, as JSON.
-    Event(Utf8Bytes),
-    /// So many events were missed: the connection was too slow.
-    Missed(u64),
-}
-
 impl Presence {
-    /// Waits for the next event. May be cancelled without losing one.
-    pub(crate) async fn next(&mut self) -> Option<Next> {
-        match self.events.recv().await {
-            Ok(event) => Some(Next::Event(event)),
-            Err(broadcast::error::RecvError::Lagged(count)) => Some(Next::Missed(count)),
-            Err(broadcast::error::RecvError::Closed) => None,
-        }
-    }
-
     /// Looks at a room instead of the one before. Returns whether there is such a room.
     pub(crate) fn look_at(&mut self, room: &str) -> bool {
         if self.room.as_deref() == Some(room) {
@@ -166,6 +217,8 @@ impl Drop for Presence {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     fn room(id: &str) -> Room {
@@ -176,10 +229,10 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn who_looks_at_a_room_is_counted_until_dropped() {
+    #[test]
+    fn who_looks_at_a_room_is_counted_until_dropped() {
         let hub = Hub::new(&[room("a"), room("b")]);
-        let mut presence = hub.join();
+        let mut presence = hub.enter();
         assert!(presence.look_at("a") && presence.look_at("a"));
         assert_eq!((hub.here("a"), hub.here("b")), (1, 0));
         assert!(presence.look_at("b"));
@@ -188,26 +241,30 @@ mod tests {
         assert_eq!(hub.here("b"), 0);
     }
 
-    #[tokio::test]
-    async fn a_room_that_does_not_exist_is_not_looked_at() {
+    #[test]
+    fn a_room_that_does_not_exist_is_not_looked_at() {
         let hub = Hub::new(&[room("a")]);
-        let mut presence = hub.join();
+        let mut presence = hub.enter();
         presence.look_at("a");
         assert!(!presence.look_at("nowhere"));
         assert_eq!((presence.room(), hub.here("a")), (Some("a"), 1));
     }
 
-    #[tokio::test]
-    async fn a_slow_connection_is_told_how_many_events_it_missed() {
-        let hub = Hub::new(&[room("a")]);
-        let mut presence = hub.join();
-        for _ in 0..BACKLOG + 3 {
-            hub.tell(&Event::Typing {
-                room: "a",
-                author: "Ines",
-            });
+    #[test]
+    fn a_slow_listener_is_told_how_many_events_it_missed_when_there_is_room_again() {
+        let event = Outgoing::new(ws::Message::text("event"));
+        let mut missed = 0;
+        for _ in 0..3 {
+            assert_eq!(tell(&mut missed, &event, |_| Pushed::Dropped), Some(false));
         }
-        assert_eq!(presence.next().await, Some(Next::Missed(3)));
-        assert!(matches!(presence.next().await, Some(Next::Event(_))));
+        assert_eq!(missed, 3);
+        let pushes = Cell::new(0);
+        let count = |_| {
+            pushes.set(pushes.get() + 1);
+            Pushed::Queued
+        };
+        assert_eq!(tell(&mut missed, &event, count), Some(true));
+        assert_eq!((missed, pushes.get()), (0, 2), "the count goes first");
+        assert_eq!(tell(&mut missed, &event, |_| Pushed::Ended), None);
     }
 }

@@ -18,6 +18,7 @@ mod hub;
 mod live;
 mod options;
 mod page;
+mod resume;
 mod serve;
 pub mod store;
 pub mod words;

@@ -1,12 +1,11 @@
 //! The live connection: what happens in every room, as it happens.
 //!
 //! A client connects to `/live?author=Ines` and reads one JSON object a message: `welcome`,
-//! `message`, `room`, `here`, `typing`, `pong`, `missed` (it was too slow for so many events; the
-//! API has them) and `problem`. It may send `{"type":"look","room":"general"}` to say which room is
+//! `message`, `room`, `here`, `typing`, `pong`, `missed` (it was too slow for so many events, or
+//! away for too long; the API has them) and `problem`. A client that speaks the wire contract may
+//! lose its connection and come back: its session goes on. It may send `{"type":"look","room":"general"}` to say which room is
 //! in front of it, `{"type":"typing"}`, and `{"type":"ping","at":1}` to measure the way and back.
 //! Messages themselves are sent over HTTP.
-
-use std::time::Duration;
 
 use axum::extract::ws::Message;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
@@ -15,17 +14,22 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use campanile::audit::{Entry, Outcome};
-use campanile::ws::{Session, Upgrade};
+use campanile::ws::resume::Rung;
+use campanile::ws::{OutboxLimits, OutboxSession, Session, Upgrade, WhenFull};
 use serde::{Deserialize, Serialize};
 
 use crate::api::Problem;
 use crate::app::App;
 use crate::events::{Arrival, LiveArrival};
-use crate::hub::{Event, Hub, Next, Presence};
+use crate::hub::{Event, Hub, Presence};
 use crate::words::PersonName;
 
-/// How long a socket may take to accept an event before it is given up: 10 s.
-const SEND_TIME: Duration = Duration::from_secs(10);
+/// How many events a slow socket may fall behind before it misses some.
+const BACKLOG: OutboxLimits = OutboxLimits {
+    messages: 1024,
+    bytes: 1 << 20,
+    when_full: WhenFull::DropNewest,
+};
 
 /// How much a client may say at once: 4 KiB.
 const MAX_SAID: usize = 4 << 10;
@@ -48,7 +52,6 @@ enum Said {
 enum Told<'a> {
     Welcome { author: &'a str },
     Pong { at: f64 },
-    Missed { count: u64 },
     Problem { detail: &'a str },
 }
 
@@ -84,14 +87,14 @@ pub(crate) async fn connect(
     let upgrade = upgrade.map_err(|refused| Problem::new(refused.status(), refused.body_text()))?;
     let response = upgrade
         .endpoint("live")
+        .principal(author.as_str())
         .max_message_size(MAX_SAID)
         .read_buffer_size(MAX_SAID)
         .write_buffer_size(WRITE_BUFFER)
         .on_session(async move |session: Session| {
             let outcome = Arrival::Admitted;
             LiveArrival { outcome }.emit("someone came");
-            let presence = app.hub.join();
-            talk(session, presence, app.hub, author).await;
+            talk(session, app.hub, author).await;
         });
     Ok(response)
 }
@@ -136,33 +139,21 @@ fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-async fn talk(mut session: Session, mut presence: Presence, hub: Hub, author: PersonName) {
-    let welcome = Told::Welcome {
-        author: author.as_str(),
-    };
-    if !tell(&mut session, &welcome).await {
-        return;
+async fn talk(session: Session, hub: Hub, author: PersonName) {
+    let resumption = session.resumption();
+    let goes_on = resumption.is_some_and(|it| it.rung.is_some_and(Rung::goes_on));
+    let mut session = session.with_outbox(BACKLOG);
+    if !goes_on {
+        let author = author.as_str();
+        tell(&session, &Told::Welcome { author });
     }
-    loop {
-        let open = tokio::select! {
-            next = presence.next() => match next {
-                Some(Next::Event(event)) => deliver(&mut session, Message::Text(event)).await,
-                Some(Next::Missed(count)) => tell(&mut session, &Told::Missed { count }).await,
-                None => false,
-            },
-            received = session.recv() => match received {
-                Some(Ok(Message::Text(text))) => {
-                    match answer(&text, &mut presence, &hub, &author) {
-                        Some(told) => tell(&mut session, &told).await,
-                        None => true,
-                    }
-                }
-                Some(Ok(_)) => true,
-                Some(Err(_)) | None => false,
-            },
-        };
-        if !open {
-            return;
+    hub.listen(session.id(), session.outbox().clone());
+    let mut presence = hub.enter();
+    while let Some(Ok(received)) = session.recv().await {
+        if let Message::Text(text) = received
+            && let Some(told) = answer(&text, &mut presence, &hub, &author)
+        {
+            tell(&session, &told);
         }
     }
 }
@@ -192,17 +183,11 @@ fn answer(
     }
 }
 
-async fn tell(session: &mut Session, told: &Told<'_>) -> bool {
-    match serde_json::to_string(told) {
-        Ok(text) => deliver(session, Message::Text(text.into())).await,
-        Err(_) => true,
+/// Tells this client alone, behind whatever waits for it.
+fn tell(session: &OutboxSession<Message>, told: &Told<'_>) {
+    if let Ok(text) = serde_json::to_string(told) {
+        session.outbox().push(Message::Text(text.into()));
     }
-}
-
-/// Sends, and returns whether the connection is still of use.
-async fn deliver(session: &mut Session, message: Message) -> bool {
-    let sent = tokio::time::timeout(SEND_TIME, session.send(message)).await;
-    matches!(sent, Ok(Ok(())))
 }
 
 #[cfg(test)]

@@ -57,6 +57,16 @@ pub struct Options {
     #[arg(long, env = "VC_DATABASE", value_name = "PATH")]
     pub database: Option<PathBuf>,
 
+    /// Sign what lets lost live connections be taken up again with this secret of at least 32
+    /// characters, the same on every node; without it only this process can
+    #[arg(
+        long,
+        env = "VC_RESUME_KEY",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    pub resume_key: Option<String>,
+
     /// Let a handful of simulated people chat, so that there is something to see
     #[arg(long, env = "VC_DEMO")]
     pub demo: bool,

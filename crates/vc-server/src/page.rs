@@ -1,4 +1,4 @@
-//! The page a person chats from: three files inside the binary, and the headers that guard them.
+//! The page a person chats from: a few files inside the binary, and the headers that guard them.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -9,7 +9,13 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// Name, type and contents.
-const ASSETS: [(&str, &str, &[u8]); 6] = [
+const ASSETS: [(&str, &str, &[u8]); 7] = [
+    (
+        "campanile-ws.js",
+        SCRIPT,
+        // The module that others get from npm: the same file.
+        include_bytes!("../../../ws-layer/js/campanile-ws.js"),
+    ),
     ("chat.css", STYLE, include_bytes!("../page/chat.css")),
     ("chat.js", SCRIPT, include_bytes!("../page/chat.js")),
     ("dom.js", SCRIPT, include_bytes!("../page/dom.js")),

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::events::{AcceptFailed, RequestsCut, ServerStarted, ServerStopped};
 use crate::store::Store;
-use crate::{App, Failure, Options, demo};
+use crate::{App, Failure, Options, demo, resume};
 
 /// How long requests under way, then open sockets, then telemetry may take to end.
 const REQUESTS_END: Duration = Duration::from_secs(3);
@@ -63,6 +63,7 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
         Destination::Embedded => Some(embed(&options).await?),
         Destination::Elsewhere => None,
     };
+    let resume = resume::of(&options)?;
     let store = open(&options).await?;
 
     let mut telemetry = self::telemetry();
@@ -73,7 +74,7 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
         .install()
         .map_err(|error| Failure::new(error.to_string()))?;
     let live_page = embedded.as_ref().map(|embedded| embedded.page_url.as_str());
-    let app = App::new(store.clone(), &telemetry, live_page).await;
+    let app = App::resumable(store.clone(), &telemetry, live_page, resume).await;
     let app = app.map_err(|error| database_failure(store.path(), &error))?;
     // Whoever reads an address may already ask for the end.
     let asked_to_stop = asked_to_stop(&telemetry, options.duration);
