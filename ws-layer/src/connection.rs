@@ -16,9 +16,9 @@ use crate::endpoint::Series;
 use crate::line::{Birth, Line};
 use crate::mark::Mark;
 use crate::pings::Pings;
-use crate::resume::Resumption;
 use crate::resume::attempt::Arrival;
-use crate::resume::table::Parted;
+use crate::resume::table::{Parted, log_end};
+use crate::resume::{Resumption, SessionEnd};
 use crate::sessions::Sessions;
 use crate::tally::{Direction, Tally};
 use crate::{Cause, Fault, Kind, Message};
@@ -297,9 +297,10 @@ impl Connection {
             return;
         }
         let end = self.ending.end(series.role);
-        let (pending, stalled) = match self.part(end) {
+        let parted = self.part(end);
+        let (pending, stalled) = match parted {
             Parted::Detached(pending) => (pending, None),
-            Parted::Over => self.line.end_flow(),
+            Parted::Ended | Parted::Over => self.line.end_flow(),
         };
         series.active.add(-1);
         let life = self.line.sessions.clock().seconds_since(self.began);
@@ -355,6 +356,9 @@ impl Connection {
         let told = sessions.moment(recorder.unwrap_or(sessions.recorder()), id, moment);
         if self.is_resumable() && told.is_valid() {
             self.leave_mark(Mark::of(&told));
+        }
+        if parted == Parted::Ended && told.is_valid() {
+            log_end(&series, id, SessionEnd::Client);
         }
         // As many lines as spans: what bounds the one in a storm bounds the other.
         if told.is_valid() {

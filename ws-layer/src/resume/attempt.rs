@@ -1,5 +1,8 @@
 //! One attempt to resume: from the token a client brings to the rung it ends on.
 
+mod ask;
+mod guard;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,60 +15,18 @@ use super::ladder::{Resumption, Rung};
 use super::logical::{Identity, Plan};
 use super::replay::{Logged, Seq};
 use super::store::{Claim, Claimed, Record, Taken};
-use super::table::{Hub, Local, seconds, valid};
-use super::token::{LENGTH, Refused, Token};
-use super::wire::Asked;
+use super::table::{Hub, Local, valid};
+use super::token::{Refused, Token};
 use crate::mark::Mark;
 use crate::resume::SessionEnd;
 use crate::{Cause, Role, Sessions};
 
+pub(crate) use ask::Ask;
+pub(crate) use guard::Attempt;
+
 /// How often, and for how long, a node that has the session attached is asked to let go.
 const AGAIN: Duration = Duration::from_millis(100);
 const TIMES: u32 = 20;
-
-/// What a client asks for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Ask {
-    /// The token it brought.
-    pub(crate) token: Option<String>,
-    /// The last message it has.
-    pub(crate) seq: Seq,
-    /// Whether it says in its hello which message that is.
-    pub(crate) awaits_seq: bool,
-    /// Its clock.
-    pub(crate) t0: Option<f64>,
-    /// Our clock when it asked: milliseconds since the Unix epoch.
-    pub(crate) t1: u64,
-}
-
-impl Ask {
-    /// Reads the `ws-resume` header. A token without a number leaves that to the hello.
-    pub(crate) fn from_header(header: &str, now: u64) -> Self {
-        let mut ask = Self {
-            t1: now,
-            ..Self::default()
-        };
-        if header.len() == LENGTH && !header.contains(';') {
-            ask.token = Some(header.to_owned());
-            ask.awaits_seq = true;
-        } else if let Asked::Resume { token, seq } = Asked::parse(header) {
-            ask.token = Some(token.to_owned());
-            ask.seq = Seq(seq);
-        }
-        ask
-    }
-
-    /// Whether the token is a valid one of this client.
-    pub(crate) fn returns(&self, hub: &Hub, who: Who<'_>) -> bool {
-        let token = self.token.as_ref();
-        token.is_some_and(|text| self.opened(text, hub, who).is_ok())
-    }
-
-    fn opened(&self, text: &str, hub: &Hub, who: Who<'_>) -> Result<Token, Refused> {
-        let keys = &hub.settings.keys;
-        Token::open(text, keys, who.principal, who.endpoint, seconds(self.t1))
-    }
-}
 
 /// A session that is about to get a connection.
 #[derive(Debug)]
@@ -243,6 +204,9 @@ impl Attempting<'_> {
             && let Some(outcome) = self.known(&local).await
         {
             return outcome.map(Err);
+        }
+        if self.hub.is_gone(self.token.sid) {
+            return Ok(Err(Rung::UnknownSession));
         }
         match self.claim().await {
             Claiming::Taken(taken, was_open) => self.taken(*taken, was_open).map(Ok),
@@ -488,59 +452,6 @@ fn whole_tail(seq: Seq, sent: Seq, entries: Vec<Logged>) -> (Plan, Vec<Logged>) 
     (plan, tail)
 }
 
-/// Counts what became of an attempt, exactly once; an attempt that is dropped has failed.
-#[derive(Debug)]
-pub(crate) struct Attempt {
-    sessions: Sessions,
-    endpoint: &'static str,
-    expected: Option<Rung>,
-}
-
-impl Attempt {
-    pub(crate) fn begin(sessions: &Sessions, endpoint: &'static str) -> Self {
-        Self {
-            sessions: sessions.clone(),
-            endpoint,
-            expected: Some(Rung::HandshakeFailed),
-        }
-    }
-
-    pub(crate) fn set_endpoint(&mut self, endpoint: &'static str) {
-        self.endpoint = endpoint;
-    }
-
-    /// What a drop from now on means; `None`: that there was no attempt.
-    pub(crate) fn expect(&mut self, rung: Option<Rung>) {
-        self.expected = rung;
-    }
-
-    /// It ended like this.
-    pub(crate) fn end(mut self, arrival: &Arrival) {
-        self.expected = None;
-        let Some(rung) = arrival.rung else { return };
-        let series = self.sessions.series(self.endpoint, Role::Server);
-        series.resume_attempt(rung, arrival.cause);
-        if let Some(gap) = arrival.gap {
-            series.resume_gap(rung, gap);
-        }
-        if rung.goes_on() {
-            series.resume_replayed(rung, arrival.plan.replayed);
-        }
-        if arrival.uncounted {
-            series.detachment();
-        }
-    }
-}
-
-impl Drop for Attempt {
-    fn drop(&mut self) {
-        if let Some(rung) = self.expected {
-            let series = self.sessions.series(self.endpoint, Role::Server);
-            series.resume_attempt(rung, None);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -571,25 +482,5 @@ mod tests {
         assert_eq!(tail(1, 5, &[]), (5, 0, 4), "nothing was handed over");
         assert_eq!(tail(1, 5, &[2, 3]), (5, 0, 4), "the end is missing");
         assert_eq!(tail(u32::MAX, 1, &[0, 1]), (u32::MAX, 2, 0), "the wrap");
-    }
-
-    #[test]
-    fn a_header_is_new_or_a_token_and_a_number() {
-        let read = |text| {
-            let ask = Ask::from_header(text, 0);
-            (ask.token, ask.seq.0, ask.awaits_seq)
-        };
-        let abc = Some("abc".to_owned());
-        assert_eq!(read("new"), (None, 0, false));
-        assert_eq!(read(" abc;seq=41 "), (abc, 41, false));
-        let token = "t".repeat(LENGTH);
-        assert_eq!(
-            read(&token),
-            (Some(token.clone()), 0, true),
-            "the hello says the rest"
-        );
-        for junk in ["abc", "abc;seq=x", "abc;seq=-1", "abc;seq=4294967296", ""] {
-            assert_eq!(read(junk), (Some(String::new()), 0, false), "{junk}");
-        }
     }
 }

@@ -147,6 +147,11 @@ pub(crate) async fn flush(sessions: &Sessions, hub: &Arc<Hub>) -> bool {
     let dirty: HashSet<u128> = hub.take_dirty().into_iter().collect();
     let dirty: Vec<u128> = dirty.into_iter().collect();
     for batch in dirty.chunks(BATCH) {
+        if !complete {
+            // A store that fails is not asked on and on.
+            hub.unsaved(batch.iter().copied());
+            continue;
+        }
         let new: Vec<Record> = batch.iter().filter_map(|sid| hub.unopened(*sid)).collect();
         let opened = new.iter().map(|record| open(sessions, hub, record));
         complete &= join_all(opened).await.into_iter().all(|opened| opened);
@@ -167,8 +172,17 @@ pub(crate) async fn flush(sessions: &Sessions, hub: &Arc<Hub>) -> bool {
         }
     }
     hub.saved.notify_waiters();
-    for (sid, generation) in hub.take_gone() {
-        asked(sessions, END, store.end(sid, generation)).await;
+    for batch in hub.to_forget().chunks(BATCH) {
+        let ends = batch.iter().map(async |(sid, generation)| {
+            let end = asked(sessions, END, store.end(*sid, *generation)).await;
+            if end.is_some() {
+                hub.forgotten(*sid);
+            }
+            end.is_some()
+        });
+        if join_all(ends).await.contains(&false) {
+            break;
+        }
     }
     complete
 }

@@ -207,7 +207,7 @@ impl Opening {
         if let Some(attempt) = self.attempt.take() {
             attempt.end(&arrival);
         }
-        tell_failure(&signal, &arrival);
+        tell(&signal, &arrival);
         connection.set_resumption(arrival.resumption());
         let welcome = self.welcome(&hub, &signal, &arrival, plan);
         if socket.send(Message::text(welcome.to_text())).await.is_err() {
@@ -255,10 +255,20 @@ impl Opening {
     }
 }
 
-/// Says in the log that a token did not do; as many lines as spans.
-fn tell_failure(signal: &Signal, arrival: &Arrival) {
+/// Says in the log that a session began, and whether a token did not do; as many lines as spans.
+fn tell(signal: &Signal, arrival: &Arrival) {
+    let is_told = signal.connect.to_span_context().is_valid();
+    if is_told && !arrival.rung.is_some_and(Rung::goes_on) {
+        tracing::info!(
+            target: "campanile",
+            event = event::SESSION_START,
+            { key::SESSION_ID } = format!("{:032x}", signal.id()),
+            { key::WEBSOCKET_ENDPOINT } = signal.series.endpoint,
+            "a websocket session began",
+        );
+    }
     let failed = arrival.rung.filter(|rung| !rung.goes_on());
-    let Some(rung) = failed.filter(|_| signal.connect.to_span_context().is_valid()) else {
+    let Some(rung) = failed.filter(|_| is_told) else {
         return;
     };
     let event = match rung {

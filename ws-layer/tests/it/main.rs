@@ -19,6 +19,7 @@ mod peers;
 mod proxy;
 mod reconnect;
 mod resume;
+mod resume_contract;
 mod resume_ladder;
 mod resume_nodes;
 mod sampling;
