@@ -184,8 +184,7 @@ pub const WEBSOCKET_SESSION_ENDS: &[&str] =
     &["client", "abandoned", "superseded", "revoked", "drain_lost"];
 
 /// Values of `websocket.store.operation`: what was asked of the session store.
-pub const WEBSOCKET_STORE_OPERATIONS: &[&str] =
-    &["open", "save", "claim", "end", "beat", "adopt"];
+pub const WEBSOCKET_STORE_OPERATIONS: &[&str] = &["open", "save", "claim", "end", "beat", "adopt"];
 
 /// Values of `websocket.admission.reason`: why a connection was not admitted.
 pub const WEBSOCKET_ADMISSION_REASONS: &[&str] = &["rate", "drain", "limit"];
