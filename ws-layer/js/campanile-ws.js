@@ -127,6 +127,8 @@ export class CampanileSocket extends EventTarget {
   close() {
     if (this.#phase === 'ended') return;
     const socket = this.#socket;
+    // What was handed over is not lost.
+    if (this.attached && this.#negotiated) this.#say();
     this.#end({ why: 'here' });
     socket?.close(1000);
   }

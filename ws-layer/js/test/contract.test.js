@@ -221,7 +221,10 @@ test('it gives up when it is told to, and when it is closed', async () => {
   assert.deepEqual(client.told().at(-1), ['ended', { why: 'gave up' }]);
   const other = await start();
   attach(other, 'new');
+  other.socket.say('1');
+  other.socket.beats();
   other.live.close();
+  assert.deepEqual(other.socket.beats(), [{ op: 'hb', seq: 1 }], 'what was handed over is not lost');
   assert.equal(other.socket.left.code, 1000);
   assert.deepEqual(other.told().at(-1), ['ended', { why: 'here' }]);
   other.socket.closed(1000);

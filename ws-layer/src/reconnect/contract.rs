@@ -169,6 +169,11 @@ impl Contract {
         is_news
     }
 
+    /// What the application has, to be said before the end.
+    pub(super) fn last_word(&self) -> Control {
+        Control::ack(self.known.handed.0)
+    }
+
     /// What to do now, by this wall clock in milliseconds.
     pub(super) fn due(&mut self, now: Instant, wall: f64) -> Due {
         let silent = self.heard + self.every * 2;

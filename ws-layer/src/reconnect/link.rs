@@ -174,6 +174,8 @@ impl Link {
 
     /// Says goodbye, and waits a moment for the answer.
     pub(super) async fn close(mut self, queue: &mut VecDeque<Message>) {
+        let last = self.contract.as_ref().map(Contract::last_word);
+        self.controls.extend(last);
         let parting = async {
             let written = std::future::poll_fn(|task| self.write(queue, task)).await;
             if written.is_ok() && self.session.close(1000, "").await.is_ok() {

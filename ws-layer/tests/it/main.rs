@@ -18,6 +18,7 @@ mod outbox;
 mod peers;
 mod proxy;
 mod reconnect;
+mod reconnect_js;
 mod resume;
 mod resume_contract;
 mod resume_ladder;

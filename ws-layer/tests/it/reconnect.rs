@@ -204,6 +204,11 @@ async fn text_that_looks_like_a_frame_of_the_contract_passes_both_ways() {
     client.live.close().await;
     let ended = |probe: &Probe| probe.sum(&metric::WEBSOCKET_SESSION_ENDS, &[]) == 1;
     server.probe().until("the end", ended).await;
+    assert_eq!(
+        server.outcome("lost"),
+        0,
+        "all is acknowledged before the end"
+    );
     let heard = server.heard.lock().unwrap();
     assert_eq!(
         *heard,
