@@ -70,6 +70,7 @@ handle! {
     /// One series of a monotonic sum.
     Counter(dyn Count<u64>) {
         /// Adds `amount`.
+        #[inline]
         pub fn add(&self, amount: u64) {
             self.0.add(amount);
         }
@@ -80,6 +81,7 @@ handle! {
     /// One series of a sum that goes up and down.
     UpDownCounter(dyn Count<i64>) {
         /// Adds `amount`, which may be negative.
+        #[inline]
         pub fn add(&self, amount: i64) {
             self.0.add(amount);
         }
@@ -90,16 +92,19 @@ handle! {
     /// One series of a distribution.
     Histogram(dyn Record) {
         /// Records one sample.
+        #[inline]
         pub fn record(&self, value: f64) {
             self.0.record_many(value, 1);
         }
 
         /// Records one sample that was measured inside a span, which may become an exemplar.
+        #[inline]
         pub fn record_in(&self, value: f64, span: &SpanContext) {
             self.0.record_in(value, span);
         }
 
         /// Records the same sample `times` times.
+        #[inline]
         pub fn record_many(&self, value: f64, times: u64) {
             self.0.record_many(value, times);
         }
@@ -110,6 +115,7 @@ handle! {
     /// One series of a last value.
     Gauge(dyn Record) {
         /// Sets the value.
+        #[inline]
         pub fn set(&self, value: f64) {
             self.0.record_many(value, 1);
         }

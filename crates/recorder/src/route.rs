@@ -137,6 +137,7 @@ pub struct Route {
     index: usize,
     name: String,
     active: [KeyValue; 2],
+    active_slot: usize,
 }
 
 impl Route {
@@ -219,8 +220,9 @@ impl Route {
     }
 
     /// A number for the pair of method and scheme, below [`MAX_ACTIVE`].
+    #[inline]
     pub(crate) fn active_slot(&self) -> usize {
-        2 * self.key.method.index + usize::from(self.key.scheme == "https")
+        self.active_slot
     }
 
     /// The attributes that active requests are counted under.
@@ -322,6 +324,7 @@ impl Routes {
                 KeyValue::new(attribute::HTTP_REQUEST_METHOD, key.method.name),
                 KeyValue::new(attribute::URL_SCHEME, key.scheme),
             ],
+            active_slot: 2 * key.method.index + usize::from(key.scheme == "https"),
             index: self.0.len(),
             key,
         }));

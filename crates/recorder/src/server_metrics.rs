@@ -38,10 +38,12 @@ pub struct ServerMetrics {
     baggage_drops: OnceLock<Counter>,
 }
 
+type Slots = [OnceLock<UpDownCounter>; MAX_ACTIVE];
+
 /// Where requests under way are counted.
 enum ActiveRequests {
     /// In series of our meter, opened by the first request of a method and scheme.
-    Series(Box<[OnceLock<UpDownCounter>; MAX_ACTIVE]>),
+    Series(Box<Slots>),
     /// In numbers that the SDK asks for.
     Told(Arc<Active>),
 }
@@ -75,6 +77,7 @@ impl ServerMetrics {
     }
 
     /// Counts one more active request.
+    #[inline]
     pub fn begin(&self, route: &'static Route) {
         self.count_active(route, 1);
     }
@@ -97,15 +100,22 @@ impl ServerMetrics {
         }
     }
 
+    #[inline]
     fn count_active(&self, route: &'static Route, change: i64) {
         match &self.active {
-            ActiveRequests::Series(slots) => {
-                let metric = &metric::HTTP_SERVER_ACTIVE_REQUESTS;
-                let open = || self.meter.up_down_counter(metric, route.active());
-                slots[route.active_slot()].get_or_init(open).add(change);
-            }
+            ActiveRequests::Series(slots) => match slots[route.active_slot()].get() {
+                Some(series) => series.add(change),
+                None => self.count_first_active(slots, route, change),
+            },
             ActiveRequests::Told(active) => active.add(route, change),
         }
+    }
+
+    #[cold]
+    fn count_first_active(&self, slots: &Slots, route: &'static Route, change: i64) {
+        let metric = &metric::HTTP_SERVER_ACTIVE_REQUESTS;
+        let open = || self.meter.up_down_counter(metric, route.active());
+        slots[route.active_slot()].get_or_init(open).add(change);
     }
 
     /// Records an end whose series is not at its usual place, or not open yet.
@@ -155,12 +165,20 @@ impl Series {
         }
     }
 
+    #[inline]
     fn record(&self, meter: &dyn Meter, end: &End, span: Option<&SpanContext>) {
         let seconds = end.elapsed.as_secs_f64();
         match span {
             Some(span) => self.duration.record_in(seconds, span),
             None => self.duration.record(seconds),
         }
+        if end.sizes.request.is_some() || end.sizes.response.is_some() {
+            self.record_sizes(meter, end);
+        }
+    }
+
+    #[inline(never)]
+    fn record_sizes(&self, meter: &dyn Meter, end: &End) {
         let size = |opened: &OnceLock<Histogram>, metric: &'static Metric, bytes: u64| {
             let open = || meter.histogram(metric, &self.attributes);
             #[expect(clippy::cast_precision_loss, reason = "bytes of a body, for a bucket")]

@@ -21,10 +21,21 @@ pub(super) struct Routes {
     unusual: RwLock<Found<Unusual, Arc<Series>>>,
 }
 
-type Page = Box<[OnceLock<Statuses>]>;
+type Page = Box<[OnceLock<Box<OfRoute>>]>;
 
-/// By hundreds of the status code, as most routes answer with few of them.
-type Statuses = Box<[OnceLock<Box<[Place]>>; HUNDREDS]>;
+/// The series of one route.
+#[derive(Default)]
+struct OfRoute {
+    /// The first there was, which is where most of its requests end: with 200 and no error.
+    first: OnceLock<Option<First>>,
+    /// All others by hundreds of the status code, as most routes answer with few of them.
+    others: [OnceLock<Box<[Place]>>; HUNDREDS],
+}
+
+struct First {
+    status: Option<u16>,
+    series: Series,
+}
 
 /// Holds none for good when the last room was lost to another series at that moment.
 type Place = OnceLock<Option<Box<Series>>>;
@@ -44,10 +55,15 @@ impl Routes {
     /// another, or has no series.
     #[inline]
     pub(super) fn usual(&self, end: &End) -> Option<&Series> {
-        let (page, route, hundred, rest) = place(end)?;
-        let statuses = self.pages.get(page)?.get()?.get(route)?.get()?;
-        let series = statuses.get(hundred)?.get()?.get(rest)?.get()?;
-        series.as_deref()
+        if !is_usual(end) {
+            return None;
+        }
+        let (page, route) = page(end);
+        let route = self.pages.get(page)?.get()?.get(route)?.get()?;
+        match route.first.get() {
+            Some(Some(first)) if first.status == end.status => Some(&first.series),
+            _ => route.other(end.status),
+        }
     }
 
     /// The same, opened by `open` if need be.
@@ -55,14 +71,25 @@ impl Routes {
     pub(super) fn add_usual(
         &self,
         end: &End,
-        open: impl FnOnce() -> Option<Series>,
+        open: impl Fn() -> Option<Series>,
     ) -> Option<&Series> {
-        let (page, route, hundred, rest) = place(end)?;
+        let (hundred, rest) = place(end.status)?;
+        if !is_usual(end) {
+            return None;
+        }
+        let (page, route) = page(end);
         let page = self.pages.get(page)?.get_or_init(|| empty(PAGE));
-        let statuses = page.get(route)?.get_or_init(Box::default);
-        let hundred = statuses.get(hundred)?.get_or_init(|| empty(HUNDRED));
-        let series = hundred.get(rest)?.get_or_init(|| open().map(Box::new));
-        series.as_deref()
+        let route = page.get(route)?.get_or_init(Box::default);
+        let status = end.status;
+        let first = || open().map(|series| First { status, series });
+        match route.first.get_or_init(first) {
+            Some(first) if first.status == status => Some(&first.series),
+            _ => {
+                let hundred = route.others.get(hundred)?.get_or_init(|| empty(HUNDRED));
+                let series = hundred.get(rest)?.get_or_init(|| open().map(Box::new));
+                series.as_deref()
+            }
+        }
     }
 
     /// The series of any other end.
@@ -87,26 +114,35 @@ impl Routes {
 }
 
 /// Whether the error follows from the status.
+#[inline]
 fn is_usual(end: &End) -> bool {
     !end.outcome.is_broken() && end.failure.is_none()
 }
 
-/// Where the series of a usual end is: page, route, hundred, rest.
+/// Where the series of a route are: page, and place there.
 #[inline]
-fn place(end: &End) -> Option<(usize, usize, usize, usize)> {
-    let status = match end.status {
-        _ if !is_usual(end) => return None,
+fn page(end: &End) -> (usize, usize) {
+    let index = end.route.index();
+    (index / PAGE, index % PAGE)
+}
+
+/// Where the series of a status is among those of a route: hundred, and rest.
+fn place(status: Option<u16>) -> Option<(usize, usize)> {
+    let status = match status {
         None => 0,
         Some(0) => return None,
         Some(status) => usize::from(status),
     };
-    let index = end.route.index();
-    Some((
-        index / PAGE,
-        index % PAGE,
-        status / HUNDRED,
-        status % HUNDRED,
-    ))
+    Some((status / HUNDRED, status % HUNDRED))
+}
+
+impl OfRoute {
+    /// One that was not the first.
+    fn other(&self, status: Option<u16>) -> Option<&Series> {
+        let (hundred, rest) = place(status)?;
+        let series = self.others.get(hundred)?.get()?.get(rest)?.get()?;
+        series.as_deref()
+    }
 }
 
 fn key(end: &End) -> Unusual {

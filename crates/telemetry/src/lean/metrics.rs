@@ -5,7 +5,7 @@
 //! allocated.
 //!
 //! What it may occupy is known: a sum takes 128 bytes for each stripe (4 to 16 of them, by the
-//! machine), a distribution of 15 buckets 256 bytes for each stripe and, once it is told of sampled
+//! machine), a distribution 256 bytes for each stripe and, once it is told of sampled
 //! spans, 1.2 KiB for its exemplars; an instrument has at most 2,000 series or what
 //! `CAMPANILE_TELEMETRY_CARDINALITY` says.
 //!
@@ -14,6 +14,7 @@
 //! ahead of the count, and in delta temporality `min` and `max` of a measurement may fall into the
 //! interval before; an interval that knows neither leaves them out.
 
+mod bounds;
 mod collect;
 mod distribution;
 mod exemplar;

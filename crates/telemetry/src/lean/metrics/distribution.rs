@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use campanile_recorder::Record;
 use opentelemetry::trace::SpanContext;
 
+use super::bounds::Bounds;
 use super::exemplar::{Exemplar, Exemplars, Filter};
-use super::stripe::{Stripe, Stripes};
+use super::stripe::Stripes;
 
 /// Cells of a stripe: numbers as bits, then a count for each bucket.
 const SUM: usize = 0;
@@ -14,11 +15,17 @@ const MIN: usize = 1;
 const MAX: usize = 2;
 const BUCKETS: usize = 3;
 
+/// Cells of a stripe, which is room for 29 buckets.
+const CELLS: usize = 32;
+
+/// How many bounds a distribution has at most; what is above the last one is one bucket.
+pub(super) const MAX_BOUNDS: usize = CELLS - BUCKETS - 1;
+
 /// One series of a distribution.
 #[derive(Debug)]
 pub(super) struct Distribution {
-    bounds: &'static [f64],
-    stripes: Stripes,
+    bounds: Bounds,
+    stripes: Stripes<CELLS>,
     exemplars: Exemplars,
 }
 
@@ -34,15 +41,16 @@ pub(super) struct Recorded {
 impl Distribution {
     /// Nothing yet, in buckets whose upper bounds are `bounds`, each inclusive.
     pub(super) fn new(bounds: &'static [f64], filter: Filter) -> Self {
+        let bounds = &bounds[..bounds.len().min(MAX_BOUNDS)];
         Self {
-            bounds,
-            stripes: Stripes::new(BUCKETS + bounds.len() + 1, first),
+            bounds: Bounds::new(bounds),
+            stripes: Stripes::new(first),
             exemplars: Exemplars::new(bounds.len() + 1, filter),
         }
     }
 
     pub(super) fn bounds(&self) -> &'static [f64] {
-        self.bounds
+        self.bounds.all()
     }
 
     /// Everything ever recorded; none when nothing was.
@@ -63,7 +71,7 @@ impl Distribution {
     /// Counts are read before what belongs to them, as they are written after it.
     fn read(&self, read: impl Fn(&AtomicU64, u64) -> u64) -> Option<Recorded> {
         let mut all = Recorded {
-            buckets: vec![0; self.bounds.len() + 1],
+            buckets: vec![0; self.bounds().len() + 1],
             sum: 0.0,
             min: f64::MAX,
             max: f64::MIN,
@@ -72,13 +80,13 @@ impl Distribution {
         for stripe in self.stripes.all() {
             let mut counted = 0;
             for (i, bucket) in all.buckets.iter_mut().enumerate() {
-                let more = read(stripe.cell(BUCKETS + i), 0);
+                let more = read(&stripe[BUCKETS + i], 0);
                 *bucket += more;
                 counted += more;
             }
             // What is under way there is left together for the next interval.
             if counted > 0 {
-                let number = |i| f64::from_bits(read(stripe.cell(i), first(i)));
+                let number = |i| f64::from_bits(read(&stripe[i], first(i)));
                 all.sum += number(SUM);
                 all.min = all.min.min(number(MIN));
                 all.max = all.max.max(number(MAX));
@@ -88,13 +96,13 @@ impl Distribution {
         (count > 0).then_some(all)
     }
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, value: f64, times: u64) -> Option<usize> {
         // As the SDK does: what is no number would spoil the sum for ever.
         if times == 0 || !value.is_finite() {
             return None;
         }
-        let bucket = self.bounds.partition_point(|bound| *bound < value);
+        let bucket = self.bounds.bucket(value);
         let stripe = self.stripes.mine();
         #[expect(
             clippy::cast_precision_loss,
@@ -105,12 +113,10 @@ impl Distribution {
         } else {
             value * times as f64
         };
-        add(stripe.cell(SUM), more);
-        lead(stripe, MIN, value, |value, min| value < min);
-        lead(stripe, MAX, value, |value, max| value > max);
-        stripe
-            .cell(BUCKETS + bucket)
-            .fetch_add(times, Ordering::Release);
+        add(&stripe[SUM], more);
+        lead(&stripe[MIN], value, |value, min| value < min);
+        lead(&stripe[MAX], value, |value, max| value > max);
+        stripe[BUCKETS + bucket].fetch_add(times, Ordering::Release);
         Some(bucket)
     }
 }
@@ -151,14 +157,27 @@ fn add(cell: &AtomicU64, more: f64) {
 
 /// Puts `value` into a cell that it leads.
 #[inline]
-fn lead(stripe: Stripe<'_>, cell: usize, value: f64, leads: impl Fn(f64, f64) -> bool) {
-    let cell = stripe.cell(cell);
+fn lead(cell: &AtomicU64, value: f64, leads: impl Fn(f64, f64) -> bool) {
     let mut old = cell.load(Ordering::Relaxed);
     while leads(value, f64::from_bits(old)) {
         let new = value.to_bits();
         match cell.compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => return,
             Err(other) => old = other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use campanile_semconv::metric;
+
+    use super::*;
+
+    #[test]
+    fn every_declared_metric_has_room_for_its_buckets() {
+        for metric in metric::ALL {
+            assert!(metric.buckets.len() <= MAX_BOUNDS, "{}", metric.name);
         }
     }
 }

@@ -19,11 +19,12 @@ pub(crate) enum Filter {
 }
 
 impl Filter {
+    /// Whether a span with these flags may be shown.
     #[inline]
     fn takes(self, span: &SpanContext) -> bool {
         match self {
-            Self::TraceBased => span.is_sampled() && span.is_valid(),
-            Self::AlwaysOn => span.is_valid(),
+            Self::TraceBased => span.is_sampled(),
+            Self::AlwaysOn => true,
             Self::AlwaysOff => false,
         }
     }
@@ -76,6 +77,9 @@ impl Exemplars {
 
     #[cold]
     fn keep(&self, bucket: usize, value: f64, span: &SpanContext) {
+        if !span.is_valid() {
+            return;
+        }
         let empty = || (0..self.buckets).map(|_| Slot::default()).collect();
         let Some(slot) = self.slots.get_or_init(empty).get(bucket) else {
             return;

@@ -4,61 +4,35 @@ use std::cell::Cell;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Cells of a line.
-const LINE: usize = 16;
-
-/// What processors fetch together: two lines of 64 bytes.
+/// A row of cells. It begins with a line: what processors fetch together, two times 64 bytes.
 #[repr(align(128))]
 #[derive(Debug)]
-struct Line([AtomicU64; LINE]);
+struct Row<const CELLS: usize>([AtomicU64; CELLS]);
 
 /// Several copies of a row of cells, of which a thread uses one.
 #[derive(Debug)]
-pub(super) struct Stripes {
-    lines: Box<[Line]>,
-    /// Lines of a stripe.
-    width: usize,
-}
+pub(super) struct Stripes<const CELLS: usize>(Box<[Row<CELLS>]>);
 
 /// One copy of the row.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stripe<'a>(&'a [Line]);
+pub(super) type Stripe<const CELLS: usize> = [AtomicU64; CELLS];
 
-impl Stripes {
-    /// Rows of `cells` cells, which all begin as `first`.
-    pub(super) fn new(cells: usize, first: impl Fn(usize) -> u64) -> Self {
-        let width = cells.div_ceil(LINE);
-        let line = |i: usize| {
-            let start = i % width * LINE;
-            Line(std::array::from_fn(|cell| {
-                AtomicU64::new(first(start + cell))
-            }))
-        };
-        Self {
-            lines: (0..*STRIPES * width).map(line).collect(),
-            width,
-        }
+impl<const CELLS: usize> Stripes<CELLS> {
+    /// Rows whose cells begin as `first` says.
+    pub(super) fn new(first: impl Fn(usize) -> u64) -> Self {
+        let row = || Row(std::array::from_fn(|cell| AtomicU64::new(first(cell))));
+        Self((0..*STRIPES).map(|_| row()).collect())
     }
 
     /// The stripe of this thread.
     #[inline]
-    pub(super) fn mine(&self) -> Stripe<'_> {
+    pub(super) fn mine(&self) -> &Stripe<CELLS> {
         // There is a power of two of them.
-        let mine = thread() & (self.lines.len() / self.width - 1);
-        Stripe(&self.lines[mine * self.width..(mine + 1) * self.width])
+        &self.0[thread() & (self.0.len() - 1)].0
     }
 
     /// All of them, as the one who collects sees them.
-    pub(super) fn all(&self) -> impl Iterator<Item = Stripe<'_>> {
-        self.lines.chunks_exact(self.width).map(Stripe)
-    }
-}
-
-impl<'a> Stripe<'a> {
-    /// A cell of the row; there is one for every number below that of [`Stripes::new`].
-    #[inline]
-    pub(super) fn cell(self, i: usize) -> &'a AtomicU64 {
-        &self.0[i / LINE].0[i % LINE]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Stripe<CELLS>> {
+        self.0.iter().map(|row| &row.0)
     }
 }
 

@@ -9,21 +9,22 @@ use super::stripe::Stripes;
 /// Cells of a stripe: the amount, and whether there was any.
 const AMOUNT: usize = 0;
 const TOUCHED: usize = 1;
+const CELLS: usize = 2;
 
 /// One series of a sum. Amounts below zero are kept as two's complement.
 #[derive(Debug)]
-pub(super) struct Sum(Stripes);
+pub(super) struct Sum(Stripes<CELLS>);
 
 impl Sum {
     pub(super) fn new() -> Self {
-        Self(Stripes::new(2, |_| 0))
+        Self(Stripes::new(|_| 0))
     }
 
     #[inline]
     fn put(&self, amount: u64) {
         let stripe = self.0.mine();
-        stripe.cell(AMOUNT).fetch_add(amount, Ordering::Relaxed);
-        let touched = stripe.cell(TOUCHED);
+        stripe[AMOUNT].fetch_add(amount, Ordering::Relaxed);
+        let touched = &stripe[TOUCHED];
         // Only read when it is set, as it nearly always is.
         if touched.load(Ordering::Relaxed) == 0 {
             touched.store(1, Ordering::Release);
@@ -34,8 +35,8 @@ impl Sum {
     pub(super) fn total(&self) -> Option<u64> {
         let mut total = None;
         for stripe in self.0.all() {
-            if stripe.cell(TOUCHED).load(Ordering::Acquire) != 0 {
-                let amount = stripe.cell(AMOUNT).load(Ordering::Relaxed);
+            if stripe[TOUCHED].load(Ordering::Acquire) != 0 {
+                let amount = stripe[AMOUNT].load(Ordering::Relaxed);
                 total = Some(amount.wrapping_add(total.unwrap_or(0)));
             }
         }
@@ -47,8 +48,8 @@ impl Sum {
         let mut total = None;
         for stripe in self.0.all() {
             // Whoever adds from here on sets it again.
-            let touched = stripe.cell(TOUCHED).swap(0, Ordering::AcqRel) != 0;
-            let amount = stripe.cell(AMOUNT).swap(0, Ordering::Relaxed);
+            let touched = stripe[TOUCHED].swap(0, Ordering::AcqRel) != 0;
+            let amount = stripe[AMOUNT].swap(0, Ordering::Relaxed);
             if touched || amount != 0 {
                 total = Some(amount.wrapping_add(total.unwrap_or(0)));
             }
