@@ -1,5 +1,5 @@
 //! Whatever a request runs in, its lines and records carry its ids: handlers, inner layers, body
-//! streams, spawned and blocking tasks, sockets.
+//! streams, spawned and blocking tasks, sessions and what they spawn.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -8,16 +8,21 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::extract::ws::Message;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::get;
 use campanile::http::{AccessLog, RouteLayer, ServerLayer};
 use campanile::logs::Sink;
+use campanile::ws::{Session, Sessions, Upgrade};
 use campanile::{JoinSet, Telemetry};
 use campanile_otlp_receiver::Receiver;
 use futures_util::stream;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -119,11 +124,7 @@ async fn lines_and_records_of_everything_inside_a_request_carry_its_ids() {
     let inner = spans.iter().find(|span| span.name == "inner").unwrap();
     assert_eq!(inner.parent_span_id, Some(root.span_id));
 
-    let lines: Vec<Value> = captured
-        .text()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = parsed(&captured.text());
     let mut places = BTreeMap::new();
     for line in lines.iter().filter(|line| line["place"].is_string()) {
         let place = line["place"].as_str().unwrap();
@@ -164,6 +165,18 @@ async fn lines_and_records_of_everything_inside_a_request_carry_its_ids() {
         (&"completed".into(), &"/rooms/{id}".into(), &"chat".into())
     );
 
+    assert_each_line_is_a_record(&receiver, &lines);
+}
+
+fn parsed(text: &str) -> Vec<Value> {
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The same ids, domain and place in both, for what has ids.
+fn assert_each_line_is_a_record(receiver: &Receiver, lines: &[Value]) {
     let records = receiver.logs();
     let mut of_records: Vec<_> = records
         .iter()
@@ -194,5 +207,160 @@ async fn lines_and_records_of_everything_inside_a_request_carry_its_ids() {
         .collect();
     of_records.sort();
     of_lines.sort();
-    assert_eq!(of_records, of_lines, "each line is a record");
+    assert_eq!(of_records, of_lines);
+}
+
+/// What a call would do with sound, a frame at a time: a task that lives as long as the session,
+/// with helpers of its own.
+async fn voice(mut frames: mpsc::Receiver<Message>) {
+    told("voice");
+    while frames.recv().await.is_some() {
+        let dispatch = tracing::dispatcher::get_default(Clone::clone);
+        let encode = move || tracing::dispatcher::with_default(&dispatch, || told("voice_encode"));
+        campanile::spawn_blocking(encode).await.unwrap();
+        let mut mixers = JoinSet::new();
+        for _ in 0..2 {
+            mixers.spawn(async {
+                tokio::task::yield_now().await;
+                told("voice_mix");
+            });
+        }
+        while let Some(ended) = mixers.join_next().await {
+            ended.unwrap();
+        }
+    }
+    told("voice_end");
+}
+
+async fn talk(mut session: Session) {
+    told("session");
+    let (frames, heard) = mpsc::channel(1);
+    let call = campanile::spawn(voice(heard).instrument(tracing::info_span!("voice")));
+    let mut tasks = JoinSet::new();
+    while let Some(Ok(message)) = session.recv().await {
+        if matches!(message, Message::Text(_)) {
+            told("session_message");
+            campanile::spawn(async { told("session_spawned") })
+                .await
+                .unwrap();
+            tasks.spawn(async {
+                tokio::task::yield_now().await;
+                told("session_join_set");
+            });
+            frames.send(message.clone()).await.unwrap();
+            session.send(message).await.unwrap();
+        }
+    }
+    drop(frames);
+    call.await.unwrap();
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
+    }
+    told("session_end");
+}
+
+/// Opens a socket; frames are written by hand, masked with zeros.
+async fn socket(url: &str, request_id: &str) -> reqwest::Upgraded {
+    let request = reqwest::Client::new()
+        .get(url)
+        .header("x-request-id", request_id)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 101);
+    answer.upgrade().await.unwrap()
+}
+
+/// Says one letter, and waits until it comes back.
+async fn say(socket: &mut reqwest::Upgraded) {
+    socket
+        .write_all(&[0x81, 0x81, 0, 0, 0, 0, b'x'])
+        .await
+        .unwrap();
+    let mut heard = Vec::new();
+    while !heard.ends_with(&[0x81, 1, b'x']) {
+        heard.push(socket.read_u8().await.unwrap());
+    }
+}
+
+/// Two sessions take turns on one thread, so that ids that are left lying about show.
+#[tokio::test]
+async fn lines_and_records_of_a_session_and_of_its_tasks_carry_the_ids_of_its_upgrade() {
+    let receiver = Receiver::start().await.unwrap();
+    let (sink, captured) = Sink::captured();
+    let telemetry = Telemetry::from_env("test")
+        .environment(|_| None)
+        .default_endpoint(receiver.grpc_endpoint())
+        .lines(sink)
+        .build();
+    let _default = tracing::dispatcher::set_default(&telemetry.subscriber());
+    let sessions = Sessions::new(&telemetry);
+    let upgrade = async |upgrade: Upgrade| upgrade.on_session(talk);
+    let app = Router::new()
+        .route("/live", get(upgrade))
+        .with_state(sessions.clone())
+        .route_layer(RouteLayer::new().domain("voice"))
+        .layer(ServerLayer::new(&telemetry).request_id());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/live", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let (mut one, mut other) = (socket(&url, "req-1").await, socket(&url, "req-2").await);
+    for _ in 0..3 {
+        say(&mut one).await;
+        say(&mut other).await;
+    }
+    for mut socket in [one, other] {
+        // 1000, normal closure
+        let close = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
+        socket.write_all(&close).await.unwrap();
+        socket.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+    assert_eq!(sessions.drain(DEADLINE).await.remaining, 0);
+    assert!(telemetry.shutdown(DEADLINE).await.is_complete());
+
+    let lines = parsed(&captured.text());
+    let spans = receiver.spans();
+    for request_id in ["req-1", "req-2"] {
+        let upgrade = spans.iter().find(|span| {
+            let id = span.attributes.get_str("campanile.request.id");
+            span.name == "GET /live" && id == Some(request_id)
+        });
+        let upgrade = upgrade.unwrap();
+        let call = spans
+            .iter()
+            .find(|span| span.name == "voice" && span.parent_span_id == Some(upgrade.span_id));
+        let call = call.unwrap();
+        assert_eq!(call.trace_id, upgrade.trace_id);
+
+        let mut places = BTreeMap::new();
+        let of_request = lines.iter().filter(|line| line["request_id"] == request_id);
+        for line in of_request.filter(|line| line["place"].is_string()) {
+            let place = line["place"].as_str().unwrap();
+            *places.entry(place).or_insert(0) += 1;
+            let span = if place.starts_with("voice") {
+                call
+            } else {
+                upgrade
+            };
+            assert_eq!(line["trace_id"], span.trace_id.to_string(), "{line}");
+            assert_eq!(line["span_id"], span.span_id.to_string(), "{line}");
+            assert_eq!(line["trace_sampled"], true, "{line}");
+        }
+        let expected = [
+            ("session", 1),
+            ("session_end", 1),
+            ("session_join_set", 3),
+            ("session_message", 3),
+            ("session_spawned", 3),
+            ("voice", 1),
+            ("voice_encode", 3),
+            ("voice_end", 1),
+            ("voice_mix", 6),
+        ];
+        assert_eq!(places, BTreeMap::from(expected), "{request_id}");
+    }
+    assert_each_line_is_a_record(&receiver, &lines);
 }

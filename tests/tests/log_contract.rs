@@ -12,6 +12,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::Value;
 
+/// The event of a panic.
+const PANIC: &str = "campanile.panic";
+
 /// A line: an object in which no name stands twice.
 #[derive(Debug)]
 struct Line(BTreeMap<String, Value>);
@@ -113,7 +116,7 @@ async fn every_line_of_a_noisy_run_keeps_the_contract_and_agrees_with_spans_and_
             "info,vc_server=trace,sqlx=debug,tower=debug,campanile=debug",
         ),
     ];
-    let server = Server::start(&vc_server(), &[], &environment);
+    let server = Server::start(&vc_server(), &["--fault-routes"], &environment);
     let url = server.url("chat").await;
     let client = reqwest::Client::new();
     let post = |path: &str, body: &'static str| {
@@ -152,6 +155,16 @@ async fn every_line_of_a_noisy_run_keeps_the_contract_and_agrees_with_spans_and_
         let answer = client.get(format!("{url}{path}")).send().await.unwrap();
         assert_eq!(answer.status(), status, "{path}");
     }
+    for (path, status) in [
+        ("/faults/error", Some(500)),
+        ("/faults/slow", Some(204)),
+        ("/faults/task", Some(202)),
+        ("/faults/panic", None),
+    ] {
+        let answer = client.get(format!("{url}{path}")).send().await;
+        let answered = answer.ok().map(|answer| answer.status().as_u16());
+        assert_eq!(answered, status, "{path}");
+    }
     let foreign = client
         .get(format!("{url}/live?author=Mallory"))
         .header("origin", "https://elsewhere.example")
@@ -188,7 +201,7 @@ async fn every_line_of_a_noisy_run_keeps_the_contract_and_agrees_with_spans_and_
         .iter()
         .filter_map(|line| line.text("domain"))
         .collect();
-    for domain in ["chat", "server", "ws"] {
+    for domain in ["chat", "fault", "server", "ws"] {
         assert!(
             domains.contains(domain) || domain == "ws" && !has_python,
             "{domains:?}"
@@ -216,6 +229,44 @@ async fn every_line_of_a_noisy_run_keeps_the_contract_and_agrees_with_spans_and_
         let text = |name| line.text(name).map(str::to_owned);
         Some((text("trace_id")?, text("span_id")?))
     };
+
+    // What goes wrong in a request, or in a task that it began, is told with the ids of its span.
+    let span_of = |name: &str| {
+        let all = receiver.spans();
+        let span = all.iter().find(|span| span.name == name);
+        let span = span.unwrap_or_else(|| panic!("no span {name}"));
+        (span.trace_id.to_string(), span.span_id.to_string())
+    };
+    let told = |event: &str, span: &str| {
+        let found = lines
+            .iter()
+            .filter(|line| line.text("event") == Some(event) && ids(line) == Some(span_of(span)));
+        found.collect::<Vec<_>>()
+    };
+    for (event, span) in [
+        ("chat.fault.task", "GET /faults/task"),
+        (PANIC, "GET /faults/task"),
+        (PANIC, "GET /faults/panic"),
+        ("chat.message.stored", "chat.fan_out"),
+    ] {
+        assert_eq!(told(event, span).len(), 1, "{event} in {span}: {stderr}");
+    }
+    for (span, outcome, status) in [
+        ("GET /faults/error", "completed", Some(500)),
+        ("GET /faults/slow", "completed", Some(204)),
+        ("GET /faults/panic", "panic", None),
+    ] {
+        let [access] = told("campanile.access", span)[..] else {
+            panic!("not one access event of {span}: {stderr}")
+        };
+        assert_eq!(access.text("outcome"), Some(outcome), "{access:?}");
+        assert_eq!(access.text("domain"), Some("fault"), "{access:?}");
+        let told_status = access.0.get("http.response.status_code");
+        assert_eq!(told_status.and_then(Value::as_u64), status, "{access:?}");
+    }
+    let of_task = told("campanile.access", "GET /faults/task");
+    assert!(of_task.is_empty(), "it was answered well: {of_task:?}");
+
     let mut in_spans = 0;
     for line in &lines {
         if let Some(ids) = ids(line)

@@ -23,7 +23,7 @@ use crate::answerable::Answerable;
 use crate::api::{self, Problem};
 use crate::hub::Hub;
 use crate::store::{Store, StoreError};
-use crate::{live, page, resume};
+use crate::{faults, live, page, resume};
 
 /// How long a request may take, its body included: 10 s.
 const REQUEST_TIME: Duration = Duration::from_secs(10);
@@ -44,6 +44,8 @@ pub struct App {
     pub(crate) answerable: Answerable,
     /// Where this server's telemetry can be seen, if it can.
     pub(crate) live_page: LivePageUrl,
+    /// Whether there are routes that go wrong.
+    fault_routes: bool,
 }
 
 macro_rules! part {
@@ -118,7 +120,16 @@ impl App {
             sessions: sessions.build(),
             answerable: Answerable::new(telemetry),
             live_page: LivePageUrl(live_page.map(Arc::from)),
+            fault_routes: false,
         })
+    }
+
+    /// Adds routes below `/faults` that panic, fail, dawdle or leave a failing task behind, to see
+    /// what is told of that. Default: there are none.
+    #[must_use]
+    pub fn with_fault_routes(mut self, wanted: bool) -> Self {
+        self.fault_routes = wanted;
+        self
     }
 
     /// Returns the router, with telemetry around it.
@@ -147,10 +158,16 @@ impl App {
             .route("/about", get(api::about))
             .route("/health", get(|| async { StatusCode::NO_CONTENT }))
             .route_layer(RouteLayer::new().domain("page"));
+        let faults = if self.fault_routes {
+            faults::router().route_layer(RouteLayer::new().domain("fault"))
+        } else {
+            Router::new()
+        };
         Router::new()
             .merge(rooms)
             .merge(sockets)
             .merge(page)
+            .merge(faults)
             .fallback(|| async { Problem::not_found("page") })
             .method_not_allowed_fallback(|| async { Problem::method() })
             .with_state(self)

@@ -41,6 +41,10 @@ campanile::events! {
         class: &'static str = attribute::ERROR_TYPE,
     }
 
+    /// A request asked for something to go wrong (`--fault-routes`), and it did, in a task of its
+    /// own.
+    pub(crate) event FaultTask: "chat.fault.task" in "fault" at ERROR {}
+
     /// How a live connection came about.
     pub(crate) outcome Arrival { Admitted = "admitted", Refused = "refused" }
 

@@ -14,6 +14,7 @@ mod check;
 mod demo;
 mod events;
 mod failure;
+mod faults;
 mod hub;
 mod live;
 mod options;

@@ -71,6 +71,11 @@ pub struct Options {
     #[arg(long, env = "VC_DEMO")]
     pub demo: bool,
 
+    /// For development: serve /faults/panic, /faults/error, /faults/slow and /faults/task, which go
+    /// wrong when asked
+    #[arg(long, env = "VC_FAULT_ROUTES")]
+    pub fault_routes: bool,
+
     /// Stop by itself after so many seconds
     #[arg(long, env = "VC_DURATION", value_name = "SECONDS", value_parser = seconds)]
     pub duration: Option<Duration>,

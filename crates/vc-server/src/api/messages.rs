@@ -56,6 +56,9 @@ pub(crate) struct Messages {
 }
 
 /// Stores a message, and tells everyone who is connected.
+///
+/// That is a task of its own: a sender who goes away in the middle leaves no message that is stored
+/// and that nobody was told of.
 pub(crate) async fn send(
     State(store): State<Store>,
     State(hub): State<Hub>,
@@ -63,12 +66,16 @@ pub(crate) async fn send(
     Named(room): Named<String>,
     Body(draft): Body<Draft>,
 ) -> Result<impl IntoResponse, Problem> {
-    let message = store_message(&store, &room, &draft).await?;
-    let reference = draft
-        .reference
-        .as_deref()
-        .filter(|text| text.len() <= MAX_REFERENCE);
-    fan_out(&hub, &message, reference);
+    let sending = campanile::spawn(async move {
+        let message = store_message(&store, &room, &draft).await?;
+        let reference = draft
+            .reference
+            .as_deref()
+            .filter(|text| text.len() <= MAX_REFERENCE);
+        fan_out(&hub, &message, reference);
+        Ok::<_, Problem>(message)
+    });
+    let message = sending.await.map_err(|_| Problem::unfinished())??;
     let address = format!("/rooms/{}/messages/{}", message.room, message.id);
     let sent = Sent {
         message,

@@ -38,6 +38,12 @@ impl Problem {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, detail)
     }
 
+    /// A part of the work ended before its time. What it panicked with is in the log.
+    pub(crate) fn unfinished() -> Self {
+        let detail = "the request was not finished: the server's log says why";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+    }
+
     /// The request took too long to arrive.
     pub(crate) fn late() -> Self {
         let detail = "the request did not arrive in 10 s: send it again";
