@@ -151,6 +151,34 @@ const LONG: &[Step] = &[
         variable: None,
     },
     Step {
+        name: "cost of redaction",
+        folder: "bench",
+        cargo: &[
+            "run",
+            "--release",
+            "--quiet",
+            "-p",
+            "campanile-bench-redaction",
+            "--",
+            "--check",
+        ],
+        variable: None,
+    },
+    Step {
+        name: "cost of a measurement",
+        folder: "bench",
+        cargo: &[
+            "run",
+            "--release",
+            "--quiet",
+            "-p",
+            "campanile-bench-metrics",
+            "--",
+            "--check",
+        ],
+        variable: None,
+    },
+    Step {
         name: "receiver ingest",
         folder: "bench",
         cargo: &[
