@@ -82,7 +82,13 @@ async fn a_page_whose_socket_dies_comes_back_and_shows_each_message_once() {
         let line = tokio::time::timeout(HANG, lines.next_line()).await;
         serde_json::from_str(&line.unwrap().unwrap().expect("it saw something")).unwrap()
     };
-    let mut shown = vec!["before", "while away 1", "while away 2", "while away 3", "after"];
+    let mut shown = vec![
+        "before",
+        "while away 1",
+        "while away 2",
+        "while away 3",
+        "after",
+    ];
     assert_eq!(seen().await, json!({"shown": shown, "errors": []}));
 
     // The process is told to end (1012), and another takes its place.

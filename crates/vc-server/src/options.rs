@@ -67,6 +67,17 @@ pub struct Options {
     )]
     pub resume_key: Option<String>,
 
+    /// Let every node with this Redis and the same --resume-key take up what another one lost
+    #[cfg(feature = "redis")]
+    #[arg(
+        long,
+        env = "REDIS_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        requires = "resume_key"
+    )]
+    pub redis: Option<String>,
+
     /// Let a handful of simulated people chat, so that there is something to see
     #[arg(long, env = "VC_DEMO")]
     pub demo: bool,

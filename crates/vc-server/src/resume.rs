@@ -1,4 +1,4 @@
-//! How live connections that were lost are taken up again: with which key.
+//! How live connections that were lost are taken up again: with which key, and on which nodes.
 
 use campanile::ws::resume::{Key, Keys, Resume};
 
@@ -14,7 +14,24 @@ pub(crate) fn of(options: &Options) -> Result<Option<Resume>, Failure> {
     };
     let key = Key::new(KEY_ID, secret.as_bytes());
     let key = key.map_err(|error| Failure::usage(format!("--resume-key: {error}")))?;
-    Ok(Some(Resume::new(Keys::new(key))))
+    let resume = Resume::new(Keys::new(key));
+    #[cfg(feature = "redis")]
+    let resume = shared(resume, options)?;
+    Ok(Some(resume))
+}
+
+/// On every node that keeps its sessions in the same Redis.
+#[cfg(feature = "redis")]
+fn shared(resume: Resume, options: &Options) -> Result<Resume, Failure> {
+    use campanile::ws::resume::Keep;
+    use campanile::ws::resume::store::RedisStore;
+
+    let Some(url) = &options.redis else {
+        return Ok(resume);
+    };
+    let store = RedisStore::connect(url);
+    let store = store.map_err(|error| Failure::usage(format!("--redis: {error}")))?;
+    Ok(resume.store(store).keep(Keep::Always))
 }
 
 /// With a key that nobody else has: by this process, for as long as it lives. `None` where the
