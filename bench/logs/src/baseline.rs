@@ -11,9 +11,11 @@ use crate::callgrind::Cost;
 const TOLERANCE: f64 = 1.05;
 
 /// Ours with redaction, and theirs: ours may cost a third at most.
-const THIRDS: [(&str, &str); 2] = [
+const THIRDS: [(&str, &str); 4] = [
     ("lines-redacted", "fmt-json"),
     ("lines-redacted-sampled", "fmt-json-sampled"),
+    ("lines-records", "fmt-json-appender"),
+    ("lines-records-sampled", "fmt-json-appender-sampled"),
 ];
 
 /// Instructions of a line on the thread that logs, by contender.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use campanile_logs::{Lines, Sink};
 use campanile_redaction::Redactor;
+use campanile_telemetry::{Signal, Telemetry};
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{
@@ -41,6 +42,10 @@ enum Kind {
     Json,
     /// The stock appender, into the SDK's batches.
     Appender,
+    /// Our line, thrown away once it is rendered, and our record as OTLP; both with redaction.
+    Both,
+    /// `tracing-subscriber`'s JSON, and the stock appender.
+    JsonAppender,
 }
 
 const fn contender(name: &'static str, kind: Kind, is_sampled: bool) -> Contender {
@@ -67,6 +72,10 @@ pub const ALL: &[Contender] = &[
     contender("fmt-json-sampled", Kind::Json, true),
     contender("appender", Kind::Appender, false),
     contender("appender-sampled", Kind::Appender, true),
+    contender("lines-records", Kind::Both, false),
+    contender("lines-records-sampled", Kind::Both, true),
+    contender("fmt-json-appender", Kind::JsonAppender, false),
+    contender("fmt-json-appender-sampled", Kind::JsonAppender, true),
 ];
 
 impl Contender {
@@ -87,7 +96,9 @@ impl Contender {
             Lines::new("bench", sink).with_redactor(redactor)
         };
         let mut written = None;
-        let mut loggers = None;
+        let mut loggers: Option<SdkLoggerProvider> = None;
+        let mut telemetry = None;
+        let json_seen = Arc::new(Seen::default());
         let subscriber = match self.kind {
             Kind::Bare => Dispatch::new(registry().with(Nothing)),
             Kind::Lines { redacts } => {
@@ -99,28 +110,18 @@ impl Contender {
                 let sink = written.insert(sink()).clone();
                 Dispatch::new(registry().with(lines(sink, true)))
             }
-            Kind::Json => {
-                let output = seen.clone();
-                let layer = tracing_subscriber::fmt::layer()
-                    .json()
-                    .with_writer(move || PerLine(output.clone()));
-                Dispatch::new(registry().with(layer))
-            }
+            Kind::Json => Dispatch::new(registry().with(json(&seen))),
             Kind::Appender => {
-                let config = BatchConfigBuilder::default()
-                    .with_max_queue_size(QUEUE)
-                    .with_scheduled_delay(Duration::from_secs(5))
-                    .build();
-                let processor = BatchLogProcessor::builder(Exporter(seen.clone()))
-                    .with_batch_config(config)
-                    .build();
-                let provider = SdkLoggerProvider::builder()
-                    .with_log_processor(processor)
-                    .build();
-                let bridge = OpenTelemetryTracingBridge::new(&provider);
-                loggers = Some(provider);
+                let provider = loggers.insert(appender(&seen));
+                let bridge = OpenTelemetryTracingBridge::new(provider);
                 Dispatch::new(registry().with(bridge))
             }
+            Kind::JsonAppender => {
+                let provider = loggers.insert(appender(&json_seen));
+                let bridge = OpenTelemetryTracingBridge::new(provider);
+                Dispatch::new(registry().with(json(&seen)).with(bridge))
+            }
+            Kind::Both => telemetry.insert(self::telemetry()).subscriber(),
         };
         tracing::dispatcher::set_global_default(subscriber).expect("the first one");
         if self.is_sampled {
@@ -134,9 +135,24 @@ impl Contender {
         if let Some(loggers) = loggers {
             loggers.force_flush().expect("flushed records");
         }
-        if matches!(self.kind, Kind::Written | Kind::Json | Kind::Appender) {
+        if let Some(telemetry) = telemetry {
+            let status = telemetry.status();
+            let logs = status.signals.iter().find(|of| of.signal == Signal::Logs);
+            assert_eq!(logs.map(|logs| logs.offered), Some(count as u64));
+            let _ = telemetry.shutdown_blocking(Duration::ZERO);
+        }
+        if self.kind == Kind::JsonAppender {
+            assert_eq!(json_seen.lines.load(Relaxed), count as u64);
+        }
+        let has_seen = [
+            Kind::Written,
+            Kind::Json,
+            Kind::Appender,
+            Kind::JsonAppender,
+        ];
+        if has_seen.contains(&self.kind) {
             assert_eq!(seen.lines.load(Relaxed), count as u64);
-            let looked_at = if self.kind == Kind::Json {
+            let looked_at = if matches!(self.kind, Kind::Json | Kind::JsonAppender) {
                 1
             } else {
                 count as u64
@@ -170,6 +186,44 @@ impl Contender {
             );
         }
     }
+}
+
+/// `tracing-subscriber`'s JSON.
+fn json<S>(seen: &Arc<Seen>) -> impl Layer<S>
+where
+    S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
+{
+    let output = seen.clone();
+    tracing_subscriber::fmt::layer()
+        .json()
+        .with_writer(move || PerLine(output.clone()))
+}
+
+/// Where the stock appender puts its records.
+fn appender(seen: &Arc<Seen>) -> SdkLoggerProvider {
+    let config = BatchConfigBuilder::default()
+        .with_max_queue_size(QUEUE)
+        .with_scheduled_delay(Duration::from_secs(5))
+        .build();
+    let processor = BatchLogProcessor::builder(Exporter(seen.clone()))
+        .with_batch_config(config)
+        .build();
+    SdkLoggerProvider::builder()
+        .with_log_processor(processor)
+        .build()
+}
+
+/// Everything of ours that an event passes. Nobody listens at the endpoint: what is counted is what
+/// leads to it.
+fn telemetry() -> Telemetry {
+    Telemetry::from_env("bench")
+        .environment(|_| None)
+        .default_endpoint("http://127.0.0.1:9")
+        .lines(Sink::nowhere())
+        .setting("OTEL_TRACES_EXPORTER", "none")
+        .setting("OTEL_METRICS_EXPORTER", "none")
+        .setting("OTEL_BLRP_SCHEDULE_DELAY", "60000")
+        .build()
 }
 
 struct Nothing;

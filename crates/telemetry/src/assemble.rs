@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use campanile_logs::audit::{self, Audit, Way};
-use campanile_logs::{Lines, LogFilter};
+use campanile_logs::{Lines, LogFilter, SpanContexts};
 use campanile_recorder::{Handle, Meter as OurMeter, Stock, StockMeter};
 use campanile_redaction::Redactor;
 use campanile_semconv::SCHEMA_URL;
@@ -17,13 +17,14 @@ use opentelemetry_sdk::metrics::{
     Aggregation, Instrument, InstrumentKind, PeriodicReader, SdkMeterProvider, Stream,
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{Dispatch, Metadata};
+use tracing::Dispatch;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::builder::Builder;
-use crate::config::{Config, FOR_EVER, Recording};
+use crate::config::{Config, FOR_EVER, Recording, TraceBridge};
+use crate::lean::bridge::{Bridge, Records};
 use crate::lean::metrics::{DEFAULT_CAP, Registry, WithoutHistograms};
 use crate::lean::{self, values::Values};
 use crate::pipeline::{Lane, Notices, Pace, Pipeline, Route};
@@ -270,7 +271,15 @@ fn lines(config: &Config, builder: &Builder) -> Lines {
         .with_format(config.log_format)
         .with_redactor(builder.redactor.clone())
         .with_span_fields(builder.span_fields.iter().cloned())
-        .with_span_contexts(tracing_opentelemetry::get_otel_context)
+        .with_span_contexts(span_contexts(config))
+}
+
+/// How the OpenTelemetry context of a `tracing` span is found.
+fn span_contexts(config: &Config) -> SpanContexts {
+    match config.bridge {
+        TraceBridge::Own => Bridge::context,
+        TraceBridge::TracingOpentelemetry => tracing_opentelemetry::get_otel_context,
+    }
 }
 
 /// The voice of the pipeline itself: lines only, so that it cannot feed itself.
@@ -292,40 +301,62 @@ pub(crate) fn subscriber(
     providers: &Providers,
     pipeline: Option<&Pipeline>,
 ) -> Dispatch {
-    let exported = |signal| {
-        pipeline
-            .and_then(|pipeline| pipeline.lane(signal))
-            .is_some()
-    };
-    let spans = exported(Signal::Traces).then(|| {
+    let lane = |signal| pipeline.and_then(|pipeline| pipeline.lane(signal));
+    let traces = lane(Signal::Traces).map(|_| &providers.tracers);
+    let own_spans = traces.and_then(|tracers| match (tracers, config.bridge) {
+        (Tracers::Lean(tracers), TraceBridge::Own) => {
+            let bridge = Bridge::new(tracers.tracer("tracing"), is_the_application_s);
+            Some(bridge.with_events(config.span_events))
+        }
+        _ => None,
+    });
+    let span_events = config.span_events;
+    let spans = traces.filter(|_| own_spans.is_none()).map(|tracers| {
         tracing_opentelemetry::layer()
-            .with_tracer(providers.tracers.tracer("tracing"))
+            .with_tracer(tracers.tracer("tracing"))
             .with_location(false)
             .with_threads(false)
             .with_target(false)
             .with_level(false)
             .with_tracked_inactivity(false)
             // events are log records, once; on spans they are deprecated
-            .with_filter(filter_fn(|metadata| {
-                metadata.is_span() && is_the_application_s(metadata)
+            .with_filter(filter_fn(move |metadata| {
+                (span_events || metadata.is_span()) && is_the_application_s(metadata.target())
             }))
     });
-    let records = exported(Signal::Logs).then(|| {
-        OpenTelemetryTracingBridge::new(&providers.loggers)
-            .with_filter(filter_fn(is_the_application_s))
+    let (stock, lean) = match config.recording {
+        Recording::Stock => (lane(Signal::Logs), None),
+        Recording::Lean => (None, lane(Signal::Logs)),
+    };
+    let records = stock.map(|_| {
+        OpenTelemetryTracingBridge::new(&providers.loggers).with_filter(filter_fn(|metadata| {
+            is_the_application_s(metadata.target())
+        }))
     });
+    let own_records = Records::new(
+        lean.cloned(),
+        Values {
+            redactor: builder.redactor.clone(),
+            length: config.value_limits.log_value_length,
+        },
+        config.value_limits.log_attributes,
+        is_the_application_s,
+        span_contexts(config),
+    );
     Dispatch::new(
         tracing_subscriber::registry()
             .with(filter.clone())
             .with(lines(config, builder))
             .with(spans)
-            .with(records),
+            .with(own_spans)
+            .with(records)
+            .with(own_records),
     )
 }
 
 /// Whether it may be exported: what the crates that carry the export say must not, whatever the
 /// user's filter lets through, and neither what the pipeline says about itself.
-fn is_the_application_s(metadata: &Metadata<'_>) -> bool {
+fn is_the_application_s(target: &str) -> bool {
     const OTHERS: [&str; 12] = [
         "campanile",
         "h2",
@@ -340,7 +371,6 @@ fn is_the_application_s(metadata: &Metadata<'_>) -> bool {
         "tonic",
         "tower",
     ];
-    let target = metadata.target();
     let krate = target.split("::").next().unwrap_or(target);
     !OTHERS.contains(&krate) && !krate.starts_with("opentelemetry-")
 }

@@ -118,6 +118,24 @@ impl Builder {
         self.stock()
     }
 
+    /// Makes spans of those of `tracing` by our own bridge instead of `tracing-opentelemetry`: the
+    /// same as `CAMPANILE_TRACING_BRIDGE=own`, and the environment wins. It needs the lean pipeline.
+    ///
+    /// What arrives is the same, at less than half the price, and nothing is made below a request
+    /// that is not sampled. `tracing_opentelemetry::OpenTelemetrySpanExt` does nothing then: use
+    /// `opentelemetry::Context::current()`.
+    pub fn own_bridge(self) -> Self {
+        self.setting("CAMPANILE_TRACING_BRIDGE", "own")
+    }
+
+    /// Makes events of `tracing` events of their spans, too, and an event at ERROR the error of its
+    /// span: the same as `CAMPANILE_SPAN_EVENTS=true`, and the environment wins.
+    ///
+    /// By default they are log records only, so that each is stored once.
+    pub fn span_events(self) -> Self {
+        self.setting("CAMPANILE_SPAN_EVENTS", "true")
+    }
+
     /// Reads variables with `get` instead of from the process's environment.
     pub fn environment(
         mut self,

@@ -51,6 +51,10 @@ pub(crate) struct Config {
     pub(crate) exemplars: Filter,
     /// Who records what our layers report.
     pub(crate) recording: Recording,
+    /// Who makes spans of those of `tracing`.
+    pub(crate) bridge: TraceBridge,
+    /// Events are events of their spans, too.
+    pub(crate) span_events: bool,
     /// Attribute sets of an instrument; the SDK's 2000 when none.
     pub(crate) cardinality: Option<usize>,
     pub(crate) formats: Formats,
@@ -72,6 +76,16 @@ pub(crate) enum Recording {
     Lean,
     /// The SDK, for everything.
     Stock,
+}
+
+/// Who makes OpenTelemetry spans of those of `tracing` (`CAMPANILE_TRACING_BRIDGE`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum TraceBridge {
+    /// The crate of that name.
+    #[default]
+    TracingOpentelemetry,
+    /// We do, which needs the lean pipeline.
+    Own,
 }
 
 /// Variables that concern an application and that nothing here obeys.
@@ -134,6 +148,8 @@ impl Config {
                     &[("lean", Recording::Lean), ("stock", Recording::Stock)],
                 )
                 .unwrap_or_default(),
+            bridge: TraceBridge::default(),
+            span_events: variables.is_true("CAMPANILE_SPAN_EVENTS"),
             cardinality: variables
                 .number("CAMPANILE_TELEMETRY_CARDINALITY")
                 .filter(|cap| *cap > 0),
@@ -149,8 +165,10 @@ impl Config {
             problems: Vec::new(),
             notes: Vec::new(),
         };
+        let bridge = bridge(&variables, config.recording);
         let (problems, notes) = variables.into_findings();
         Self {
+            bridge,
             problems,
             notes,
             ..config
@@ -241,6 +259,22 @@ fn temporality(variables: &Variables<'_>) -> Temporality {
     ];
     let name = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE";
     variables.word(name, &words).unwrap_or_default()
+}
+
+fn bridge(variables: &Variables<'_>, recording: Recording) -> TraceBridge {
+    let name = "CAMPANILE_TRACING_BRIDGE";
+    let words = [
+        ("own", TraceBridge::Own),
+        ("tracing-opentelemetry", TraceBridge::TracingOpentelemetry),
+    ];
+    let bridge = variables.word(name, &words).unwrap_or_default();
+    if (bridge, recording) == (TraceBridge::Own, Recording::Stock) {
+        variables.note(format!(
+            "{name}=\"own\" needs CAMPANILE_PIPELINE=lean: tracing-opentelemetry is used"
+        ));
+        return TraceBridge::TracingOpentelemetry;
+    }
+    bridge
 }
 
 fn exemplars(variables: &Variables<'_>) -> Filter {

@@ -7,6 +7,7 @@
 //!
 //! What is sampled, redacted, cut and counted is the same as on the stock path, over the SDK.
 
+pub(crate) mod bridge;
 #[cfg(any(test, feature = "differential"))]
 pub mod differential;
 mod ids;

@@ -65,6 +65,8 @@ mod guide {
     mod logs {}
     #[doc = include_str!("../../../docs/guide/sampling.md")]
     mod sampling {}
+    #[doc = include_str!("../../../docs/guide/tracing-spans.md")]
+    mod tracing_spans {}
     #[doc = include_str!("../../../docs/guide/privacy.md")]
     mod privacy {}
 }

@@ -67,12 +67,12 @@ impl Telemetry {
     }
 
     /// Exports to `endpoint` over OTLP/gRPC, and touches no global: many of them can live in one
-    /// test process. JSON lines are discarded. Of the environment only `CAMPANILE_PIPELINE` is
-    /// read, so that a suite can be run over either pipeline.
+    /// test process. JSON lines are discarded. Of the environment only `CAMPANILE_PIPELINE` and
+    /// `CAMPANILE_TRACING_BRIDGE` are read, so that a suite can be run over either of each.
     pub fn for_test(endpoint: impl AsRef<str>) -> Self {
         Builder::new("test")
             .environment(|name| match name {
-                "CAMPANILE_PIPELINE" => std::env::var(name).ok(),
+                "CAMPANILE_PIPELINE" | "CAMPANILE_TRACING_BRIDGE" => std::env::var(name).ok(),
                 _ => None,
             })
             .default_endpoint(endpoint.as_ref())

@@ -123,6 +123,19 @@ const LONG: &[Step] = &[
         variable: None,
     },
     Step {
+        name: "cost of a span",
+        folder: "bench",
+        cargo: &[
+            "run",
+            "--release",
+            "--quiet",
+            "-p",
+            "campanile-bench-bridge",
+            "--",
+            "--check",
+        ],
+    },
+    Step {
         name: "cost of a message",
         folder: "bench",
         cargo: &[

@@ -34,6 +34,18 @@ pub(crate) mod tag {
     pub(crate) const STATUS_MESSAGE: u8 = 2 << 3 | 2;
     pub(crate) const STATUS_CODE: u8 = 3 << 3;
 
+    pub(crate) const LOG_TIME: u8 = 1 << 3 | 1;
+    pub(crate) const LOG_SEVERITY_NUMBER: u8 = 2 << 3;
+    pub(crate) const LOG_SEVERITY_TEXT: u8 = 3 << 3 | 2;
+    pub(crate) const LOG_BODY: u8 = 5 << 3 | 2;
+    pub(crate) const LOG_ATTRIBUTE: u8 = 6 << 3 | 2;
+    pub(crate) const LOG_DROPPED_ATTRIBUTES: u8 = 7 << 3;
+    pub(crate) const LOG_FLAGS: u8 = 8 << 3 | 5;
+    pub(crate) const LOG_TRACE_ID: u8 = 9 << 3 | 2;
+    pub(crate) const LOG_SPAN_ID: u8 = 10 << 3 | 2;
+    pub(crate) const LOG_OBSERVED_TIME: u8 = 11 << 3 | 1;
+    pub(crate) const LOG_EVENT_NAME: u8 = 12 << 3 | 2;
+
     /// An item of a scope, and a scope of a resource: spans and log records alike.
     pub(crate) const INNER: u8 = 2 << 3 | 2;
     /// A resource of a request.
@@ -47,6 +59,7 @@ pub(crate) mod tag {
     pub(super) const DOUBLE: u8 = 4 << 3 | 1;
     pub(super) const ARRAY: u8 = 5 << 3 | 2;
     pub(super) const ARRAY_ELEMENT: u8 = 1 << 3 | 2;
+    pub(super) const BYTES: u8 = 7 << 3 | 2;
 }
 
 /// Appends a number.
@@ -163,6 +176,13 @@ pub(crate) fn bool_attribute(out: &mut Vec<u8>, tag: u8, key: &[u8], value: bool
 #[inline]
 pub(crate) fn double_attribute(out: &mut Vec<u8>, tag: u8, key: &[u8], value: f64) {
     attribute(out, tag, key, 9, |out| double_value(out, value));
+}
+
+/// Appends an attribute that is bytes.
+pub(crate) fn bytes_attribute(out: &mut Vec<u8>, tag: u8, key: &[u8], value: &[u8]) {
+    attribute(out, tag, key, field_len(value.len()), |out| {
+        bytes(out, tag::BYTES, value);
+    });
 }
 
 /// Appends an attribute that is a list; `write` calls [`element`] for each of its values.

@@ -3,7 +3,7 @@
 //! What it is told is kept as it came, within the limits, and written once when it ends. A span
 //! that is not recorded keeps nothing but its context, and what travels with it.
 
-mod encode;
+pub(super) mod encode;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -85,7 +85,7 @@ impl Data {
 }
 
 /// Shortens to the limit, and says by how many.
-fn cap<T>(items: &mut Vec<T>, limit: u32) -> u32 {
+pub(super) fn cap<T>(items: &mut Vec<T>, limit: u32) -> u32 {
     let over = items.len().saturating_sub(limit as usize);
     items.truncate(limit as usize);
     u32::try_from(over).unwrap_or(u32::MAX)

@@ -16,6 +16,14 @@ use super::proto;
 /// Whole numbers below this are no card's; they are looked at only when their name says so.
 const SMALLEST_CARD: u64 = 1_000_000_000_000;
 
+/// A name that was looked at before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name<'a> {
+    pub(crate) text: &'a str,
+    /// Its values are secrets, whatever they look like.
+    pub(crate) is_secret: bool,
+}
+
 /// The rules for values.
 #[derive(Clone, Debug)]
 pub(crate) struct Values {
@@ -57,6 +65,43 @@ impl Values {
             Some(text) => {
                 let cut = self.cut(&text);
                 proto::string_attribute(out, tag, key.as_bytes(), cut.as_bytes());
+            }
+        }
+    }
+
+    /// Appends a text attribute under a name that was looked at before.
+    #[inline]
+    pub(crate) fn known_string(&self, out: &mut Vec<u8>, tag: u8, name: Name<'_>, value: &str) {
+        let clean = match name.is_secret {
+            true => self.redactor.field(name.text, value),
+            false => self.redactor.text(value),
+        };
+        let cut = self.cut(&clean);
+        proto::string_attribute(out, tag, name.text.as_bytes(), cut.as_bytes());
+    }
+
+    /// Appends a whole number under a name that was looked at before.
+    #[inline]
+    pub(crate) fn known_int(&self, out: &mut Vec<u8>, tag: u8, name: Name<'_>, value: i64) {
+        if name.is_secret || value.unsigned_abs() >= SMALLEST_CARD {
+            return self.int(out, tag, name.text, value);
+        }
+        proto::int_attribute(out, tag, name.text.as_bytes(), value);
+    }
+
+    /// Appends bytes; they become text where there is a secret in them.
+    pub(crate) fn bytes(&self, out: &mut Vec<u8>, tag: u8, key: &str, value: &[u8]) {
+        let text = String::from_utf8_lossy(value);
+        match self.redactor.field(key, &text) {
+            Cow::Owned(clean) => {
+                let cut = self.cut(&clean);
+                proto::string_attribute(out, tag, key.as_bytes(), cut.as_bytes());
+            }
+            Cow::Borrowed(_) => {
+                let end = self
+                    .length
+                    .map_or(value.len(), |most| most.min(value.len()));
+                proto::bytes_attribute(out, tag, key.as_bytes(), &value[..end]);
             }
         }
     }

@@ -78,7 +78,7 @@ fn state(out: &mut Vec<u8>, tag: u8, context: &SpanContext) {
     }
 }
 
-fn event(out: &mut Vec<u8>, event: &Event, values: &Values) {
+pub(in crate::lean) fn event(out: &mut Vec<u8>, event: &Event, values: &Values) {
     out.push(tag::EVENT_TIME);
     out.extend_from_slice(&nanos(event.timestamp).to_le_bytes());
     let name = values.text(&event.name);
@@ -90,7 +90,7 @@ fn event(out: &mut Vec<u8>, event: &Event, values: &Values) {
     proto::number(out, tag::EVENT_DROPPED_ATTRIBUTES, dropped.into());
 }
 
-fn link(out: &mut Vec<u8>, link: &Link, values: &Values) {
+pub(in crate::lean) fn link(out: &mut Vec<u8>, link: &Link, values: &Values) {
     let context = &link.span_context;
     proto::bytes(out, tag::LINK_TRACE_ID, &context.trace_id().to_bytes());
     proto::bytes(out, tag::LINK_SPAN_ID, &context.span_id().to_bytes());
@@ -105,7 +105,7 @@ fn link(out: &mut Vec<u8>, link: &Link, values: &Values) {
     out.extend_from_slice(&flags.to_le_bytes());
 }
 
-fn status(out: &mut Vec<u8>, status: &Status, values: &Values) {
+pub(in crate::lean) fn status(out: &mut Vec<u8>, status: &Status, values: &Values) {
     match status {
         Status::Unset => {}
         Status::Ok => out.extend_from_slice(&[tag::SPAN_STATUS, 2, tag::STATUS_CODE, 1]),

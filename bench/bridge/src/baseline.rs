@@ -1,0 +1,138 @@
+//! The committed figures, and when a measured one is too dear.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+
+use crate::callgrind::Cost;
+
+/// How much dearer than the baseline is still noise.
+const TOLERANCE: f64 = 1.05;
+
+/// What a span may cost at most with the bridge alone on a registry, whatever the baseline says:
+/// instructions, and allocations.
+const LIMITS: [(&str, f64, f64); 2] = [
+    ("own-sampled", 6000.0, f64::INFINITY),
+    // the half stands for what is allocated once
+    ("own-unsampled", 1900.0, 0.5),
+];
+
+/// Instructions of a span on the thread that makes it, by contender.
+pub type Baseline = BTreeMap<String, f64>;
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("baseline.toml")
+}
+
+/// Reads the committed figures: a flat table of `name = number`.
+pub fn read() -> io::Result<Baseline> {
+    let text = std::fs::read_to_string(path())?;
+    let entry = |line: &str| {
+        let (name, number) = line.split_once('=')?;
+        Some((name.trim().to_owned(), number.trim().parse().ok()?))
+    };
+    text.lines()
+        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        .map(|line| {
+            entry(line).ok_or_else(|| {
+                io::Error::other(format!(
+                    "baseline.toml: expected `name = number`, found {line:?}"
+                ))
+            })
+        })
+        .collect()
+}
+
+/// Replaces the committed figures of what is ours.
+pub fn write(measured: &[(&str, Cost)]) -> io::Result<()> {
+    let mut text = String::from(
+        "# Instructions of a span with two fields on the thread that makes it (callgrind).\n\
+         # Written by `cargo run --release -p campanile-bench-bridge -- --update`; held by `--check`.\n",
+    );
+    for (name, cost) in ours(measured) {
+        let _ = writeln!(text, "{name} = {:.0}", cost.request_thread);
+    }
+    std::fs::write(path(), text)
+}
+
+fn ours<'a>(measured: &'a [(&'a str, Cost)]) -> impl Iterator<Item = &'a (&'a str, Cost)> {
+    measured.iter().filter(|(name, _)| name.starts_with("own"))
+}
+
+fn find(measured: &[(&str, Cost)], wanted: &str) -> f64 {
+    let found = measured.iter().find(|(name, _)| *name == wanted);
+    found.map_or(0.0, |(_, cost)| cost.request_thread)
+}
+
+/// What is too dear, in words; a contender of ours without a committed figure counts as such.
+pub fn judge(baseline: &Baseline, measured: &[(&str, Cost)]) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, cost) in ours(measured) {
+        let now = cost.request_thread;
+        match baseline.get(*name) {
+            None => problems.push(format!(
+                "{name}: no figure in baseline.toml; run with --update"
+            )),
+            Some(then) if now > then * TOLERANCE => problems.push(format!(
+                "{name}: {now:.0} instructions, {:+.1} % over the committed {then:.0}",
+                (now / then - 1.0) * 100.0
+            )),
+            Some(_) => {}
+        }
+        let limit = LIMITS.iter().find(|(limited, ..)| limited == name);
+        let alone = now - find(measured, "without-bridge") + find(measured, "registry");
+        if let Some((_, most, allocations)) = limit
+            && (alone > *most || cost.allocations > *allocations)
+        {
+            problems.push(format!(
+                "{name}: {alone:.0} instructions alone and {:.2} allocations, the limits are {most:.0} and {allocations}",
+                cost.allocations
+            ));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(request_thread: f64, allocations: f64) -> Cost {
+        Cost {
+            request_thread,
+            allocations,
+            ..Cost::default()
+        }
+    }
+
+    #[test]
+    fn what_grew_by_more_than_the_tolerance_is_named() {
+        let baseline = Baseline::from([("own".to_owned(), 100.0)]);
+        let problems = |now| {
+            judge(
+                &baseline,
+                &[("own", cost(now, 9.0)), ("other", cost(900.0, 9.0))],
+            )
+        };
+        assert_eq!(problems(104.0), Vec::<String>::new());
+        assert_eq!(problems(106.0).len(), 1);
+        assert_eq!(judge(&baseline, &[("own-new", cost(1.0, 0.0))]).len(), 1);
+    }
+
+    #[test]
+    fn the_limits_hold_whatever_the_baseline_says() {
+        let baseline = Baseline::from([("own-unsampled".to_owned(), 9000.0)]);
+        let problems =
+            |now, allocations| judge(&baseline, &[("own-unsampled", cost(now, allocations))]);
+        assert_eq!(problems(1900.0, 0.1), Vec::<String>::new());
+        assert_eq!(problems(1901.0, 0.1).len(), 1);
+        assert_eq!(problems(1.0, 1.0).len(), 1);
+        let measured = [
+            ("registry", cost(100.0, 0.0)),
+            ("without-bridge", cost(300.0, 0.0)),
+            ("own-unsampled", cost(2100.0, 0.0)),
+        ];
+        assert_eq!(judge(&baseline, &measured), Vec::<String>::new());
+    }
+}
