@@ -25,8 +25,9 @@ pub(crate) struct Logical {
     pub(crate) hub: Arc<Hub>,
     pub(crate) identity: Arc<Identity>,
     pub(crate) generation: u32,
-    /// Whether the client has spoken since the last welcome.
-    pub(crate) confirmed: bool,
+    /// The lowest generation whose token is still taken: until the client has spoken, the last
+    /// welcome may not have arrived.
+    pub(crate) good: u32,
     pub(crate) log: Log,
     /// The last message that was given to the present socket.
     pub(crate) cursor: Seq,
@@ -109,6 +110,18 @@ impl Logical {
         self.touch();
     }
 
+    /// The client has spoken: it has the token of the last welcome.
+    pub(crate) fn confirm(&mut self) {
+        if !self.is_confirmed() {
+            self.good = self.generation;
+            self.touch();
+        }
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.good == self.generation
+    }
+
     /// There is something to save.
     pub(crate) fn touch(&mut self) {
         if !std::mem::replace(&mut self.is_dirty, true) {
@@ -143,7 +156,7 @@ impl Logical {
             endpoint: identity.endpoint.to_owned(),
             principal: settings.keys.owner(&identity.principal),
             generation: self.generation,
-            confirmed: self.confirmed,
+            good: self.good,
             node: self.node(),
             mark: self.mark.to_bytes(),
             heard: self.heard,
@@ -170,7 +183,7 @@ impl Logical {
             sid: self.identity.sid,
             node: self.node(),
             generation: self.generation,
-            confirmed: self.confirmed,
+            confirmed: self.is_confirmed(),
             heard: self.heard,
             sent: self.log.sent(),
             acked: self.acked,

@@ -50,8 +50,9 @@ pub struct Record {
     pub principal: [u8; 8],
     /// How many times it was claimed; the token of this generation is the valid one.
     pub generation: u32,
-    /// Whether the client has spoken since: it has the token of this generation.
-    pub confirmed: bool,
+    /// The lowest generation whose token is taken, too: welcomes may not have arrived. The one of
+    /// the last claim's token, and `generation` once the client has spoken.
+    pub good: u32,
     /// The node that holds it, attached or detached.
     pub node: NodeId,
     /// The last span of its story.
@@ -73,6 +74,12 @@ pub struct Record {
 }
 
 impl Record {
+    /// Whether the token of a generation is still taken; `None` if that generation never was.
+    pub fn takes(&self, generation: u32) -> Option<bool> {
+        let behind = Seq(self.generation).since(Seq(generation))?;
+        Some(behind <= self.generation.wrapping_sub(self.good))
+    }
+
     /// Whether its window is over.
     pub fn is_over(&self, now: u64) -> bool {
         self.detached
@@ -89,7 +96,8 @@ pub struct Save {
     pub node: NodeId,
     /// The generation that the node holds.
     pub generation: u32,
-    /// See [`Record::confirmed`].
+    /// Whether the client has spoken since the claim: it has the token of this generation, and
+    /// earlier ones are used up.
     pub confirmed: bool,
     /// See [`Record::heard`].
     pub heard: u64,
@@ -145,7 +153,7 @@ pub enum Claimed {
     Unknown,
     /// Its window is over.
     Expired,
-    /// The token was used before; the record as it is, so that its end can be decided.
+    /// The token was used before, and its client has a newer one; the record as it is, so that its end can be decided.
     Replayed(Box<Record>),
 }
 

@@ -89,7 +89,8 @@ pub(crate) enum Parted {
 /// A look at a session that this node holds.
 pub(crate) struct Local {
     pub(crate) generation: u32,
-    pub(crate) confirmed: bool,
+    /// The lowest generation whose token is still taken.
+    pub(crate) good: u32,
     pub(crate) heard: u64,
     pub(crate) mark: Mark,
     pub(crate) detached: Option<Detached>,
@@ -191,13 +192,22 @@ impl Hub {
     pub(crate) fn look(&self, sid: u128, seq: Seq) -> Option<Local> {
         self.with(sid, |logical| Local {
             generation: logical.generation,
-            confirmed: logical.confirmed,
+            good: logical.good,
             heard: logical.heard,
             mark: logical.mark,
             detached: logical.detached,
             connection: logical.connection,
             plan: logical.plan(seq),
         })
+    }
+}
+
+impl Local {
+    /// Whether the token of a generation is still taken; `None` if it is later than what this node
+    /// knows of.
+    pub(crate) fn takes(&self, generation: u32) -> Option<bool> {
+        let behind = Seq(self.generation).since(Seq(generation))?;
+        Some(behind <= self.generation.wrapping_sub(self.good))
     }
 }
 

@@ -119,6 +119,14 @@ impl Keys {
         Self::principal(&self.signing, principal).unwrap_or_default()
     }
 
+    /// What [`owner`](Self::owner) says, and said or says of the principal where another of these
+    /// keys signs.
+    pub(crate) fn owners(&self, principal: &[u8]) -> Vec<[u8; 8]> {
+        let all = std::iter::once(&self.signing).chain(&self.accepted);
+        all.filter_map(|key| Self::principal(key, principal))
+            .collect()
+    }
+
     /// The keyed hash of a principal, as tokens of this key id carry it.
     fn principal(key: &Key, principal: &[u8]) -> Option<[u8; 8]> {
         let hash = Self::hashing(key, principal)?.finalize().into_bytes();

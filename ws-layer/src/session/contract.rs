@@ -81,10 +81,8 @@ where
         let now = self.connection.now();
         let (limits, series) = (&line.sessions.settings().limits, line.series());
         let known = line.flow_if(|flow| {
-            if let Some(logical) = &mut flow.logical
-                && !std::mem::replace(&mut logical.confirmed, true)
-            {
-                logical.touch();
+            if let Some(logical) = &mut flow.logical {
+                logical.confirm();
             }
             flow.handed(seq, now, limits, series)
         });

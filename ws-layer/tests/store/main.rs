@@ -39,7 +39,7 @@ over_both!(
     a_claimed_session_is_as_it_was_saved,
     what_nobody_knows_is_unknown_and_what_is_over_is_expired,
     of_many_claimers_exactly_one_wins,
-    a_claim_whose_welcome_was_lost_may_come_again_until_it_is_confirmed,
+    a_claim_may_come_again_until_a_welcome_is_confirmed,
     a_holder_that_was_overtaken_is_fenced,
     an_attached_session_is_asked_for_before_it_is_taken,
     a_session_of_a_node_that_is_gone_is_free_to_claim,

@@ -27,7 +27,7 @@ pub(crate) fn record(sid: u128, node: NodeId) -> Record {
         endpoint: "live \"ü\"".to_owned(),
         principal: [0, 1, 2, 255, 10, 13, 0, 8],
         generation: 1,
-        confirmed: true,
+        good: 1,
         node,
         mark: [0xfe; 25],
         heard: now(),
@@ -40,13 +40,13 @@ pub(crate) fn record(sid: u128, node: NodeId) -> Record {
     }
 }
 
-/// News that say what the record says.
+/// News that say what the record says, of a client that has spoken.
 pub(crate) fn save(record: &Record) -> Save {
     Save {
         sid: record.sid,
         node: record.node,
         generation: record.generation,
-        confirmed: record.confirmed,
+        confirmed: true,
         heard: record.heard,
         sent: record.sent,
         acked: record.acked,

@@ -176,7 +176,7 @@ async fn what_something_else_wrote_is_an_error_and_no_panic() {
     server.ask(&format!("DEL {key}")).await;
     server
         .ask(&format!(
-            "HSET {key} generation 1 detached {} window 9 node y confirmed 1",
+            "HSET {key} generation 1 detached {} window 9 node y good 1",
             now()
         ))
         .await;

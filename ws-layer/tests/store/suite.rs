@@ -110,28 +110,31 @@ pub(crate) async fn of_many_claimers_exactly_one_wins(store: impl SessionStore +
     }
 }
 
-pub(crate) async fn a_claim_whose_welcome_was_lost_may_come_again_until_it_is_confirmed(
-    store: impl SessionStore,
-) {
+pub(crate) async fn a_claim_may_come_again_until_a_welcome_is_confirmed(store: impl SessionStore) {
     detached(&store, 1, A).await;
-    assert_eq!(take(&store, claim(1, 1, B)).await.generation, 2);
-    let again = take(&store, claim(1, 1, B)).await;
-    assert_eq!(again.generation, 3);
-    assert!(!again.before.confirmed);
-    // Two behind is a replay, confirmed or not.
-    let answer = store.claim(claim(1, 1, B)).await.unwrap();
-    assert!(matches!(answer, Claimed::Replayed(_)), "{answer:?}");
+    // However many welcomes are lost, the client has the token it came with.
+    for generation in 2..=4 {
+        let taken = take(&store, claim(1, 1, B)).await;
+        assert_eq!((taken.generation, taken.before.good), (generation, 1));
+    }
+    // A client that comes with a later one has no use for those before it.
+    assert_eq!(take(&store, claim(1, 3, B)).await.generation, 5);
+    for used in [1, 2] {
+        let answer = store.claim(claim(1, used, B)).await.unwrap();
+        assert!(matches!(answer, Claimed::Replayed(_)), "{answer:?}");
+    }
     let mine = Record {
-        generation: 3,
+        generation: 5,
         ..record(1, B)
     };
     assert_eq!(save_one(&store, save(&mine)).await, Saved::Kept);
-    match store.claim(claim(1, 2, B)).await.unwrap() {
-        Claimed::Replayed(record) => {
-            assert_eq!((record.generation, record.node), (3, B));
-            assert!(record.confirmed);
+    for used in 1..=4 {
+        match store.claim(claim(1, used, B)).await.unwrap() {
+            Claimed::Replayed(record) => {
+                assert_eq!((record.generation, record.good, record.node), (5, 5, B));
+            }
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
     }
     // What was confirmed stays so.
     let silent = Save {
@@ -139,7 +142,7 @@ pub(crate) async fn a_claim_whose_welcome_was_lost_may_come_again_until_it_is_co
         ..save(&mine)
     };
     save_one(&store, silent).await;
-    assert!(take(&store, claim(1, 3, B)).await.before.confirmed);
+    assert_eq!(take(&store, claim(1, 5, B)).await.before.good, 5);
 }
 
 pub(crate) async fn a_holder_that_was_overtaken_is_fenced(store: impl SessionStore) {
@@ -258,6 +261,7 @@ pub(crate) async fn numbers_wrap_in_the_store_too(store: impl SessionStore) {
     // Generations wrap like numbers.
     let held = Record {
         generation: last,
+        good: last,
         detached: lost(now()),
         ..record(2, A)
     };
@@ -544,31 +548,41 @@ async fn history(store: &impl SessionStore, seed: u64) {
                 let news = Save {
                     node,
                     generation,
+                    confirmed: random.bool(),
                     detached: random.bool().then(|| lost(now())).flatten(),
                     ..save(&known)
                 };
                 let expected = if holds { Saved::Kept } else { Saved::Fenced };
-                let detached = news.detached;
+                let Save {
+                    detached,
+                    confirmed,
+                    ..
+                } = news;
                 assert_eq!(save_one(store, news).await, expected, "{seed} {step}");
                 if holds {
-                    model.insert(sid, Record { detached, ..known });
+                    let good = if confirmed { generation } else { known.good };
+                    let known = Record {
+                        good,
+                        detached,
+                        ..known
+                    };
+                    model.insert(sid, known);
                 }
             }
             (3 | 4, Some(known)) => {
-                let generation = known.generation - random.u32(0..2).min(known.generation);
+                let generation = known.generation - random.u32(0..4).min(known.generation);
                 let answer = store.claim(claim(sid, generation, node)).await.unwrap();
-                let behind = known.generation - generation;
                 let is_open = known.detached.is_none() && known.node != node;
                 match answer {
-                    Claimed::Replayed(_) => assert!(behind == 1 && known.confirmed),
+                    Claimed::Replayed(_) => assert!(generation < known.good),
                     Claimed::Open(holder) => assert!(is_open && holder == known.node),
                     Claimed::Taken(taken) => {
-                        assert!(!is_open && (behind == 0 || !known.confirmed));
+                        assert!(!is_open && generation >= known.good);
                         assert_eq!(taken.before, known, "{seed} {step}");
                         assert_eq!(taken.generation, known.generation + 1);
                         let mut after = known;
                         after.generation += 1;
-                        after.confirmed = false;
+                        after.good = generation;
                         after.node = node;
                         after.complete = false;
                         after.detached = None;

@@ -92,7 +92,9 @@ impl Inner {
             return Saved::Fenced;
         };
         let record = &mut kept.record;
-        record.confirmed |= save.confirmed;
+        if save.confirmed {
+            record.good = record.generation;
+        }
         record.heard = save.heard;
         record.sent = save.sent;
         record.acked = save.acked;
@@ -121,13 +123,10 @@ impl Inner {
         if record.is_over(claim.now) {
             return Claimed::Expired;
         }
-        let behind = record.generation.wrapping_sub(claim.generation);
-        match behind {
-            0 => {}
-            // The welcome of the last claim may never have arrived.
-            1 if !record.confirmed => {}
-            1..=0x7fff_ffff => return Claimed::Replayed(Box::new(record.clone())),
-            _ => return Claimed::Unknown,
+        match record.takes(claim.generation) {
+            Some(true) => {}
+            Some(false) => return Claimed::Replayed(Box::new(record.clone())),
+            None => return Claimed::Unknown,
         }
         let holder = record.node;
         let elsewhere = holder != claim.node;
@@ -142,7 +141,8 @@ impl Inner {
         let before = kept.record.clone();
         let record = &mut kept.record;
         record.generation = record.generation.wrapping_add(1);
-        record.confirmed = false;
+        // The client has this token; the welcome with the next one may never arrive.
+        record.good = claim.generation;
         record.node = claim.node;
         record.complete = false;
         record.detached = None;

@@ -66,7 +66,7 @@ impl Hub {
             flow.active = true;
             let logical = flow.logical.as_mut()?;
             logical.generation = arrival.generation;
-            logical.confirmed = false;
+            logical.good = arrival.good;
             logical.connection = arrival.connection;
             logical.mark = mark;
             logical.heard = wall;
@@ -115,7 +115,7 @@ impl Hub {
             hub: self.clone(),
             identity: arrival.identity.clone(),
             generation: arrival.generation,
-            confirmed: false,
+            good: arrival.good,
             cursor: arrival.plan.from,
             acked: arrival.plan.from,
             log,

@@ -15,6 +15,7 @@ use crate::line::{Order, Signal, hand_over};
 use crate::mark::Mark;
 use crate::outbox::cut_later;
 use crate::resume::ladder::SessionEnd;
+use crate::resume::replay::Seq;
 use crate::resume::store::Adopted;
 use crate::sessions::Sessions;
 use crate::{Cause, Role};
@@ -45,12 +46,15 @@ impl Hub {
         sessions.activate(parked);
     }
 
-    /// Another node has claimed a session.
+    /// Another node holds a session at this generation now.
+    ///
+    /// It may be the generation that is held here: a node that was thought gone takes back what was
+    /// adopted from it, and two nodes that could not ask the store may both have opened the
+    /// session; then the one that the store was told of last has it.
     pub(crate) fn claimed(&self, sid: u128, generation: u32) {
         let mut table = self.lock();
         let held = table.held.get(&sid).and_then(Held::generation);
-        let is_old = held.is_some_and(|held| generation.wrapping_sub(held) <= u32::MAX / 2);
-        if is_old && held != Some(generation) {
+        if held.is_some_and(|held| Seq(generation).since(Seq(held)).is_some()) {
             self.leave_behind(&mut table, sid);
         }
     }
@@ -166,12 +170,12 @@ impl Hub {
 
     /// Every session of a principal: those that wait, and the connections of the others.
     pub(crate) fn of_principal(&self, principal: &[u8]) -> (Vec<(u128, u32)>, Vec<Arc<Signal>>) {
-        let owner = self.settings.keys.owner(principal);
+        let owners = self.settings.keys.owners(principal);
         let table = self.lock();
         let (mut waiting, mut attached) = (Vec::new(), Vec::new());
         for (sid, held) in &table.held {
             let is_theirs = match held {
-                Held::Adopted(record, _) => record.principal == owner,
+                Held::Adopted(record, _) => owners.contains(&record.principal),
                 Held::Attached(signal) | Held::Detached(Away { signal, .. }) => signal
                     .identity()
                     .is_some_and(|who| *who.principal == *principal),

@@ -7,8 +7,10 @@ if old.detached ~= '' and now > tonumber(old.detached) + tonumber(old.window) th
 end
 local behind = (tonumber(old.generation) - tonumber(ARGV[5])) % 4294967296
 if behind > 2147483647 then return {'unknown'} end
--- The welcome of the last claim may never have arrived.
-if behind > 1 or behind == 1 and old.confirmed == '1' then return {'replayed', flat} end
+-- Welcomes of earlier claims may never have arrived.
+if behind > (tonumber(old.generation) - tonumber(old.good)) % 4294967296 then
+  return {'replayed', flat}
+end
 local elsewhere = old.node ~= node
 if old.detached == '' and elsewhere and ARGV[8] == '0' and lives(old.node) then
   tell(old.node, 'r' .. sid)
@@ -16,7 +18,7 @@ if old.detached == '' and elsewhere and ARGV[8] == '0' and lives(old.node) then
 end
 local kept = redis.call('LRANGE', messages(sid), 0, -1)
 local generation = string.format('%.0f', (tonumber(old.generation) + 1) % 4294967296)
-redis.call('HSET', session(sid), 'generation', generation, 'confirmed', '0', 'node', node,
+redis.call('HSET', session(sid), 'generation', generation, 'good', ARGV[5], 'node', node,
   'complete', '0', 'detached', '', 'cause', '', 'heard', ARGV[7])
 hand(sid, old.node, node)
 if elsewhere then tell(old.node, 'c' .. sid .. generation) end

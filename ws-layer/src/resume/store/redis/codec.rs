@@ -34,8 +34,8 @@ pub(super) fn write_record(call: &mut ScriptInvocation<'_>, record: &Record) {
         .arg(&record.principal[..])
         .arg("generation")
         .arg(record.generation)
-        .arg("confirmed")
-        .arg(record.confirmed)
+        .arg("good")
+        .arg(record.good)
         .arg("node")
         .arg(node(record.node))
         .arg("mark")
@@ -145,7 +145,7 @@ fn read_record(sid: u128, flat: &Value) -> Option<Record> {
         endpoint: text(&fields, "endpoint")?.to_owned(),
         principal: fields.get("principal")?.as_slice().try_into().ok()?,
         generation: number(&fields, "generation")?,
-        confirmed: is("confirmed")?,
+        good: number(&fields, "good")?,
         node: read_node(text(&fields, "node")?)?,
         mark: fields.get("mark")?.as_slice().try_into().ok()?,
         heard: number(&fields, "heard")?,

@@ -5,7 +5,7 @@ local old = redis.call('HMGET', session(sid), 'node', 'generation')
 if old[1] ~= ARGV[5] or old[2] ~= ARGV[6] then return 0 end
 redis.call('HSET', session(sid), 'heard', ARGV[8], 'sent', ARGV[9], 'acked', ARGV[10],
   'complete', ARGV[13], 'detached', ARGV[14], 'cause', ARGV[15])
-if ARGV[7] == '1' then redis.call('HSET', session(sid), 'confirmed', '1') end
+if ARGV[7] == '1' then redis.call('HSET', session(sid), 'good', ARGV[6]) end
 if ARGV[12] ~= '' then redis.call('HSET', session(sid), 'mark', ARGV[12]) end
 
 local function number(message)

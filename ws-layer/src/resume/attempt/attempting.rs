@@ -1,0 +1,251 @@
+//! A claim: what this node knows of the session, then what the store does.
+
+use std::time::Duration;
+
+use super::tail::whole_tail;
+use super::{Ahead, Arrival, Ask, Found, Who};
+use crate::mark::Mark;
+use crate::resume::SessionEnd;
+use crate::resume::keeper::{CLAIM, END, asked};
+use crate::resume::ladder::Rung;
+use crate::resume::logical::Plan;
+use crate::resume::store::{Claim, Claimed, Record, Taken};
+use crate::resume::table::{Hub, Local, valid};
+use crate::resume::token::Token;
+use crate::{Cause, Role, Sessions};
+
+/// How often, and for how long, a node that has the session attached is asked to let go.
+const AGAIN: Duration = Duration::from_millis(100);
+const TIMES: u32 = 20;
+
+/// A client, and the token that it brought.
+pub(super) struct Attempting<'a> {
+    pub(super) hub: &'a Hub,
+    pub(super) sessions: &'a Sessions,
+    pub(super) ask: &'a Ask,
+    pub(super) who: Who<'a>,
+    pub(super) token: &'a Token,
+}
+
+/// What a claim found out.
+enum Claiming {
+    Taken(Box<Taken>, bool),
+    Failed(Rung),
+    /// The store does not know the session, or nothing.
+    Without(Option<Rung>),
+}
+
+impl Attempting<'_> {
+    pub(super) async fn run(&self) -> Result<Result<Arrival, Rung>, Ahead> {
+        if let Some(local) = self.local()
+            && let Some(outcome) = self.known(&local).await
+        {
+            return outcome.map(Err);
+        }
+        if self.hub.is_gone(self.token.sid) {
+            return Ok(Err(Rung::UnknownSession));
+        }
+        match self.claim().await {
+            Claiming::Taken(taken, was_open) => self.taken(*taken, was_open).map(Ok),
+            Claiming::Failed(rung) => Ok(Err(rung)),
+            Claiming::Without(otherwise) => self.without(otherwise),
+        }
+    }
+
+    /// What this node knows before the store does, as that is told behind.
+    async fn known(&self, local: &Local) -> Option<Result<Rung, Ahead>> {
+        match local.takes(self.token.generation) {
+            None => return None,
+            Some(true) if local.plan.is_none() => return Some(Err(Ahead)),
+            Some(true) => {}
+            // The client has a newer token.
+            Some(false) => {
+                if local.detached.is_some() {
+                    self.supersede(local.generation).await;
+                }
+                return Some(Ok(Rung::TokenReplayed));
+            }
+        }
+        self.is_over(local).then_some(Ok(Rung::Expired))
+    }
+
+    async fn claim(&self) -> Claiming {
+        let Self { hub, token, .. } = self;
+        let mut was_open = false;
+        for time in 0..=TIMES {
+            let claim = Claim {
+                sid: token.sid,
+                generation: token.generation,
+                node: hub.node,
+                now: self.ask.t1,
+                force: time == TIMES,
+            };
+            let store = &hub.settings.store;
+            let answer = asked(self.sessions, CLAIM, store.claim(claim)).await;
+            return match answer {
+                None => Claiming::Without(None),
+                Some(Claimed::Unknown) => Claiming::Without(Some(Rung::UnknownSession)),
+                Some(Claimed::Expired) => Claiming::Failed(Rung::Expired),
+                Some(Claimed::Replayed(record)) => {
+                    self.replayed(&record).await;
+                    Claiming::Failed(Rung::TokenReplayed)
+                }
+                Some(Claimed::Taken(taken)) => Claiming::Taken(taken, was_open),
+                Some(Claimed::Open(_)) => {
+                    was_open = true;
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
+            };
+        }
+        Claiming::Without(None)
+    }
+
+    /// The token was used before. A session that waits for the client that brings an old token
+    /// waits in vain, as that client gets a new one now.
+    async fn replayed(&self, record: &Record) {
+        if record.detached.is_some() {
+            self.supersede(record.generation).await;
+        }
+    }
+
+    async fn supersede(&self, generation: u32) {
+        let at = (self.token.sid, generation);
+        let store = &self.hub.settings.store;
+        let ended = asked(self.sessions, END, store.end(at.0, at.1)).await;
+        if ended == Some(true) && !self.hub.finish(self.sessions, at, SessionEnd::Superseded) {
+            let series = self.sessions.series(self.who.endpoint, Role::Server);
+            series.session_ended(SessionEnd::Superseded);
+        }
+    }
+
+    fn is_over(&self, local: &Local) -> bool {
+        let over = |at: u64| self.ask.t1 > at.saturating_add(self.hub.window());
+        local.detached.is_some_and(|detached| over(detached.at))
+    }
+
+    fn local(&self) -> Option<Local> {
+        self.hub.look(self.token.sid, self.ask.seq)
+    }
+
+    fn arrival(&self, generation: u32, rung: Rung, plan: Plan) -> Arrival {
+        let mut arrival = Arrival::new(self.who.identity(self.token.sid), Some(rung));
+        arrival.generation = generation;
+        arrival.good = self.token.generation;
+        arrival.seq = self.ask.seq;
+        arrival.plan = plan;
+        arrival.connection = generation.saturating_add(1);
+        arrival
+            .links
+            .extend(valid(Mark::from_bytes(self.token.mark)));
+        arrival
+    }
+
+    fn link(&self, arrival: &mut Arrival, mark: Mark) {
+        let known = valid(mark).filter(|context| !arrival.links.contains(context));
+        if let Some(context) = known {
+            arrival.links.insert(0, context);
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a gap is far below the limit")]
+    fn gap(&self, heard: u64) -> Option<f64> {
+        Some(self.ask.t1.saturating_sub(heard) as f64 / 1000.0)
+    }
+
+    /// It is here, and was not claimed elsewhere.
+    fn here(&self, local: &Local, generation: u32) -> Result<Arrival, Ahead> {
+        let plan = local.plan.ok_or(Ahead)?;
+        let rung = match (local.detached, plan) {
+            (None, _) => Rung::Conflict,
+            (_, Plan { lost: 1.., .. }) => Rung::Resynced,
+            (_, Plan { replayed: 1.., .. }) => Rung::Replayed,
+            _ => Rung::Resumed,
+        };
+        let mut arrival = self.arrival(generation, rung, plan);
+        arrival.found = Found::Local;
+        arrival.connection = local.connection.saturating_add(1);
+        arrival.cause = local.detached.map(|detached| detached.cause);
+        arrival.gap = self.gap(local.detached.map_or(local.heard, |detached| detached.at));
+        self.link(&mut arrival, local.mark);
+        Ok(arrival)
+    }
+
+    fn taken(&self, taken: Taken, was_open: bool) -> Result<Arrival, Ahead> {
+        let Taken {
+            before,
+            generation,
+            entries,
+        } = taken;
+        if before.node == self.hub.node
+            && let Some(local) = self.local()
+        {
+            return self.here(&local, generation);
+        }
+        let seq = self.ask.seq;
+        let ahead = before.sent.since(seq).is_none();
+        if ahead && before.complete {
+            return Err(Ahead);
+        }
+        let is_whole = before.kept || before.complete;
+        let (plan, entries) = if ahead {
+            let from = seq;
+            (
+                Plan {
+                    from,
+                    ..Plan::default()
+                },
+                Vec::new(),
+            )
+        } else {
+            whole_tail(seq, before.sent, entries)
+        };
+        let was_open = was_open
+            || before
+                .detached
+                .is_some_and(|it| it.cause == Cause::Superseded);
+        let rung = match plan {
+            _ if was_open => Rung::Conflict,
+            _ if !is_whole => Rung::Resynced,
+            Plan { lost: 1.., .. } => Rung::Resynced,
+            Plan { replayed: 1.., .. } => Rung::Replayed,
+            _ => Rung::Resumed,
+        };
+        let mut arrival = self.arrival(generation, rung, plan);
+        arrival.found = Found::Stored(entries);
+        arrival.cause = before.detached.map(|detached| detached.cause);
+        arrival.gap = self.gap(before.detached.map_or(before.heard, |detached| detached.at));
+        arrival.uncounted = before.detached.is_none() && !was_open;
+        self.link(&mut arrival, Mark::from_bytes(before.mark));
+        Ok(arrival)
+    }
+
+    /// The store does not help: what this node knows has to do.
+    fn without(&self, otherwise: Option<Rung>) -> Result<Result<Arrival, Rung>, Ahead> {
+        if let Some(local) = self.local() {
+            match local.takes(self.token.generation) {
+                Some(true) => {
+                    let next = local.generation.wrapping_add(1);
+                    let mut arrival = self.here(&local, next)?;
+                    arrival.reopen = true;
+                    return Ok(Ok(arrival));
+                }
+                Some(false) => return Ok(Err(Rung::TokenReplayed)),
+                None => {}
+            }
+        }
+        if let Some(rung) = otherwise {
+            return Ok(Err(rung));
+        }
+        // Nobody can be asked: the session goes on under its id, from where the client is.
+        let from = self.ask.seq;
+        let plan = Plan {
+            from,
+            ..Plan::default()
+        };
+        let generation = self.token.generation.wrapping_add(1);
+        let mut arrival = self.arrival(generation, Rung::Resynced, plan);
+        arrival.reopen = true;
+        Ok(Ok(arrival))
+    }
+}
