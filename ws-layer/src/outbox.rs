@@ -201,7 +201,9 @@ impl<M: Message + Send + 'static> Outbox<M> {
                 && !queue.has_plain();
             let fits = |flow: &Flow| {
                 let logical = flow.logical.as_ref();
-                logical.is_some_and(|logical| logical.has_room(item.size))
+                logical.is_some_and(|logical| {
+                    logical.detached.is_some() || logical.has_room(item.size)
+                })
             };
             let item = match early && fits(flow) {
                 true => number(&shared.sessions, flow, item),

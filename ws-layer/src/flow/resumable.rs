@@ -159,10 +159,17 @@ impl Flow {
         Step::Skip(skipped)
     }
 
-    /// Ends the flow: what is not decided has this outcome.
+    /// Ends the flow: what is not decided has this outcome. What was never handed over has not
+    /// moved with its session: it is lost.
     pub(crate) fn end_as(&mut self, outcome: Outcome) {
         let decided = self.index(self.decided);
-        for entry in std::mem::take(&mut self.ring).into_iter().skip(decided) {
+        let handed = match (&self.logical, outcome) {
+            (Some(logical), Outcome::Moved) => self.index(logical.saved.0),
+            _ => usize::MAX,
+        };
+        let ring = std::mem::take(&mut self.ring).into_iter();
+        for (at, entry) in ring.enumerate().skip(decided) {
+            let outcome = if at < handed { outcome } else { Outcome::Lost };
             if !entry.late {
                 self.ledger.decide(entry.class, outcome);
             }
