@@ -48,6 +48,8 @@ mod flow;
 mod handshake;
 mod ledger;
 mod line;
+#[cfg(test)]
+mod logged;
 mod mark;
 mod message;
 mod observe;

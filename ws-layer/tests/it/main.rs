@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+#[path = "../../src/logged.rs"]
+mod logged;
 #[path = "../../src/probe.rs"]
 mod probe;
 mod server;
@@ -21,6 +23,7 @@ mod reconnect;
 mod reconnect_js;
 mod resume;
 mod resume_contract;
+mod resume_events;
 mod resume_ladder;
 mod resume_nodes;
 mod sampling;

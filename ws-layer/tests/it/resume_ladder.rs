@@ -430,3 +430,21 @@ async fn a_new_key_signs_while_tokens_of_the_old_one_are_still_good() {
     }
     panic!("a token of the old key was not accepted");
 }
+
+#[tokio::test]
+async fn who_is_revoked_is_found_under_the_key_that_signed_before() {
+    let old = || Key::new(1, [7; 32]).unwrap();
+    let new = || Key::new(2, [9; 32]).unwrap();
+    let store = MemoryStore::new();
+    let both = |_| Resume::new(Keys::new(new()).accept(old())).store(store.clone());
+    let after = Live::with(store.clone(), both, |builder| builder).await;
+    after.lost().await;
+    let before = Live::with(store.clone(), |resume| resume, |builder| builder).await;
+    before.lost().await;
+    let drained = before.server.sessions.drain(Duration::from_secs(10)).await;
+    assert_eq!(drained.lost, 0);
+    after.detached(2).await;
+    assert_eq!(after.server.sessions.revoke(b"ann"), 2);
+    assert_eq!(after.ends("revoked"), 2);
+    after.detached(0).await;
+}

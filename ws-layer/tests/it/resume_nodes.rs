@@ -8,7 +8,7 @@ use campanile_ws::resume::store::{
     Adopted, Answer, Claim, Claimed, MemoryStore, NodeId, Note, Record, Save, Saved, SessionStore,
     StoreError,
 };
-use campanile_ws::resume::{Keep, Resume};
+use campanile_ws::resume::{Keep, Resume, Seq};
 use campanile_ws::{Builder, Pushed};
 
 use axum::extract::ws::Message as Sent;
@@ -278,6 +278,62 @@ async fn orphans_that_nobody_asks_for_are_abandoned() {
     let expire = pair.two.probe().moments(span::WEBSOCKET_EXPIRE);
     assert_eq!(expire.len(), 2);
     assert!(expire.iter().all(|expire| expire.links.len() == 1));
+}
+
+#[tokio::test]
+async fn a_node_that_was_thought_gone_takes_its_session_back() {
+    let pair = Pair::start(Keep::Always).await;
+    let mut client = pair.one.dial("new").await;
+    until_stored(&pair.store, 2).await;
+    pair.line.1.cut.store(true, Ordering::SeqCst);
+    pair.one.wall.advance(Duration::from_secs(6));
+    pair.two.detached(2).await;
+    pair.line.1.cut.store(false, Ordering::SeqCst);
+    let waiting = |pair: &Pair| {
+        let detached = &metric::WEBSOCKET_SESSION_DETACHED;
+        pair.two.probe().sum(detached, &[])
+    };
+    let mut sent = 0;
+    while waiting(&pair) != 1 {
+        assert!(sent < 1000, "the other node never let go");
+        sent += 1;
+        pair.one.push("still here").await;
+        assert_eq!(client.text().await, "still here");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(sent > 0, "it holds the session until it is told");
+    client.ack_and_wait(sent).await;
+    let token = client.lose();
+    pair.one.detached(1).await;
+    // The store is told behind: that the session waits it may learn only when it is asked for.
+    assert_eq!(pair.two.resume(&token, sent).await.state(), "resumed");
+}
+
+#[tokio::test]
+async fn of_two_nodes_at_the_same_generation_the_one_that_the_store_knows_keeps_the_session() {
+    let pair = Pair::start(Keep::OnDetach).await;
+    let mut client = pair.one.dial("new").await;
+    until_stored(&pair.store, 2).await;
+    let other = Record {
+        sid: u128::from_str_radix(client.sid(), 16).unwrap(),
+        endpoint: "live".to_owned(),
+        principal: [0; 8],
+        generation: 0,
+        good: 0,
+        node: NodeId(1),
+        mark: [0; 25],
+        heard: 0,
+        sent: Seq(0),
+        acked: Seq(0),
+        window: 120_000,
+        kept: false,
+        complete: false,
+        detached: None,
+    };
+    assert_eq!(pair.store.open(&other).await.unwrap(), Saved::Kept);
+    assert_eq!(client.closed().await, (1000, "k=superseded".to_owned()));
+    drop(client);
+    pair.one.detached(0).await;
 }
 
 async fn until_stored(store: &MemoryStore, sessions: usize) {

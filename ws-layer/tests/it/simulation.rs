@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use campanile_semconv::{metric, span};
+use campanile_semconv::{event, metric, span};
 use campanile_ws::{
     Failure, MessageClass, OutboxLimits, Outgoing, Pushed, Sessions, WhenFull, observe,
 };
 use fastrand::Rng;
 use tokio_tungstenite::tungstenite::Message;
 
+use crate::logged::Logged;
 use crate::probe::Probe;
 use crate::wire::{Peer, wire};
 
@@ -256,45 +257,9 @@ fn sessions_outlive_the_runtime_that_ticked_for_them() {
     }
 }
 
-/// Keeps the names of the events that were logged.
-struct Logged(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Logged {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        metadata.target() == "campanile"
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Fields(String);
-        impl tracing::field::Visit for Fields {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                if ["event", "websocket.pending.count"].contains(&field.name()) {
-                    self.0 += &format!("{field}={value:?} ");
-                }
-            }
-        }
-        let mut fields = Fields(String::new());
-        event.record(&mut fields);
-        self.0.lock().unwrap().push(fields.0);
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_given_up_is_named_in_the_log_with_what_was_waiting() {
-    let lines = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
-    let _logging = tracing::subscriber::set_default(Logged(lines.clone()));
+    let (logged, _guard) = Logged::listen();
     let probe = Probe::new();
     let sessions = Sessions::builder(&probe.handle())
         .class(MessageClass::new("patient").threshold(Duration::from_secs(3600)))
@@ -304,6 +269,7 @@ async fn a_peer_that_is_given_up_is_named_in_the_log_with_what_was_waiting() {
     let mut session = observe(socket, &sessions).with_pings().start();
     session.send(Message::text("x")).await.unwrap();
     while let Some(Ok(_)) = session.recv().await {}
-    let expected = "event=\"websocket.heartbeat.lost\" websocket.pending.count=1 ";
-    assert_eq!(*lines.lock().unwrap(), [expected]);
+    let lines = logged.of(event::WEBSOCKET_HEARTBEAT_LOST);
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["websocket.pending.count"], "1");
 }

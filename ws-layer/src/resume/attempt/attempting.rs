@@ -200,10 +200,12 @@ impl Attempting<'_> {
         } else {
             whole_tail(seq, before.sent, entries)
         };
-        let was_open = was_open
-            || before
-                .detached
-                .is_some_and(|it| it.cause == Cause::Superseded);
+        // A holder that was asked may have lost the connection by itself just before, and counted
+        // that: then the client returns, and nothing was in conflict.
+        let was_open = match before.detached {
+            Some(detached) => detached.cause == Cause::Superseded,
+            None => was_open,
+        };
         let rung = match plan {
             _ if was_open => Rung::Conflict,
             _ if !is_whole => Rung::Resynced,

@@ -52,3 +52,40 @@ impl Hub {
         spread(self.population().0, rate)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+    use crate::logged::Logged;
+    use crate::probe::Probe;
+    use crate::resume::{Key, Keys, Resume};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_storm_is_told_of_when_it_begins_and_when_it_ends() {
+        let (logged, _guard) = Logged::listen();
+        let keys = Keys::new(Key::new(1, [7; 32]).unwrap());
+        let builder = Sessions::builder(&Probe::new().handle()).resume(Resume::new(keys));
+        let sessions = builder.build();
+        let hub = sessions.hub().unwrap();
+        let mut told = Vec::new();
+        for second in 0..60 {
+            for _ in 0..if second < 10 { 100 } else { 0 } {
+                hub.came(&sessions);
+            }
+            hub.judge(&sessions);
+            let count = |event| logged.of(event).len();
+            let counts = (
+                count(event::WEBSOCKET_STORM_STARTED),
+                count(event::WEBSOCKET_STORM_ENDED),
+            );
+            if told.last() != Some(&counts) {
+                told.push(counts);
+            }
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert_eq!(told, [(1, 0), (1, 1)]);
+    }
+}
