@@ -18,3 +18,8 @@ pub use campanile_ws as ws;
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The guide's chapter about several crates compiles, and does what it says.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/byo-sdk.md")]
+struct BringYourOwnSdk;
