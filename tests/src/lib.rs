@@ -4,7 +4,9 @@
 
 use campanile_otlp_receiver::contract::{Contract, Registry};
 
+pub mod live;
 pub mod peers;
+pub mod plot;
 pub mod server;
 pub mod w3c;
 

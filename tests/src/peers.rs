@@ -39,6 +39,12 @@ pub fn prometheus() -> Option<PathBuf> {
     found("prometheus", program.exists().then_some(program))
 }
 
+/// Where Debian's Redis is.
+pub fn redis() -> Option<PathBuf> {
+    let program = PathBuf::from("/usr/bin/redis-server");
+    found("redis-server", program.exists().then_some(program))
+}
+
 /// Where Debian's Chromium is.
 pub fn chromium() -> Option<PathBuf> {
     let program = PathBuf::from("/usr/bin/chromium");

@@ -91,13 +91,13 @@ impl Server {
 
 /// Lines as they arrive.
 #[derive(Debug)]
-struct Lines {
+pub(crate) struct Lines {
     held: Arc<Mutex<Vec<String>>>,
     count: watch::Receiver<usize>,
 }
 
 impl Lines {
-    fn of(stream: impl AsyncRead + Send + Unpin + 'static) -> Self {
+    pub(crate) fn of(stream: impl AsyncRead + Send + Unpin + 'static) -> Self {
         let held = Arc::new(Mutex::new(Vec::new()));
         let (announce, count) = watch::channel(0);
         let writer = Arc::clone(&held);
@@ -121,7 +121,7 @@ impl Lines {
             .clone()
     }
 
-    async fn find(&self, wanted: impl Fn(&str) -> bool) -> String {
+    pub(crate) async fn find(&self, wanted: impl Fn(&str) -> bool) -> String {
         let mut count = self.count.clone();
         let search = async {
             loop {

@@ -96,4 +96,10 @@ mod guide {
 
     #[doc = include_str!("../../docs/guide/ws-wire-contract.md")]
     mod wire_contract {}
+
+    #[doc = include_str!("../../docs/guide/reconnect.md")]
+    mod reconnect {}
+
+    #[doc = include_str!("../../docs/guide/deploys.md")]
+    mod deploys {}
 }

@@ -8,6 +8,29 @@ use campanile_semconv::{Origin, SCHEMA_URL, attribute, event, metric, span};
 
 const PAGE: &str = "docs/signals.md";
 
+/// What operators ask of these metrics. Suites ask a real Prometheus the same.
+const INDICATORS: &str = r#"
+## Indicators
+
+Each is one query. **Freshness**, `on_time / (on_time + late + expired + dropped + lost)`: see [freshness](guide/freshness.md).
+
+**Resume success**, `(resumed + replayed) / attempts`, of the connections that brought a token:
+
+```text
+sum(rate(websocket_resume_attempts_total{websocket_resume_result=~"resumed|replayed"}[5m]))
+/ sum(rate(websocket_resume_attempts_total[5m]))
+```
+
+**Session survival**, `returned / (returned + abandoned + drain_lost)` with `returned = resumed + replayed + resynced`, of the
+sessions that lost their connection:
+
+```text
+sum(rate(websocket_resume_attempts_total{websocket_resume_result=~"resumed|replayed|resynced"}[5m]))
+/ (sum(rate(websocket_resume_attempts_total{websocket_resume_result=~"resumed|replayed|resynced"}[5m]))
+  + (sum(rate(websocket_session_ends_total{websocket_session_end=~"abandoned|drain_lost"}[5m])) or vector(0)))
+```
+"#;
+
 /// Writes the page and the registries, or checks that they are what would be written.
 pub(crate) fn run(check: bool) -> Result<(), String> {
     let registry = registry::files()
@@ -49,6 +72,7 @@ fn page() -> String {
             "| `{name}`<br>{brief} | {instrument} | `{unit}` | {attributes} | {buckets} | {origin} |"
         );
     }
+    out += INDICATORS;
     out += "\n## Spans\n\nHTTP server spans are named `{method} {route}`, as the conventions ask. Ours:\n\n| span | made when |\n| --- | --- |\n";
     for span in span::ALL {
         let _ = writeln!(out, "| `{}` | {} |", span.name, span.brief);

@@ -1,0 +1,338 @@
+//! A crowd that dials two nodes directly, one of which drains: nobody is lost, and the other is
+//! never asked to take more than it says it takes.
+//!
+//! 300 clients by default. `CAMPANILE_FULL=1` makes them 8,000, and `CAMPANILE_PLOT=FILE` draws who
+//! left and arrived when, as SVG; a relative name counts from the workspace's folder.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use campanile_otlp_receiver::Receiver;
+use campanile_tests::live::{Client, Dialled, Node, Redis};
+use campanile_tests::{peers, plot};
+use tokio::sync::{Semaphore, mpsc};
+
+const PART: &str = "CAMPANILE_DRAIN_PART";
+const LONG: Duration = Duration::from_secs(180);
+
+fn size(small: usize, full: usize) -> usize {
+    let is_full = std::env::var_os("CAMPANILE_FULL").is_some_and(|value| value == "1");
+    if is_full { full } else { small }
+}
+
+/// The crowd's process, with as many files as it may have.
+struct Crowd {
+    child: Child,
+    lines: std::io::Lines<BufReader<ChildStdout>>,
+}
+
+impl Crowd {
+    fn start(count: usize, nodes: [SocketAddr; 2]) -> Self {
+        let mut child = Command::new("sh")
+            .args(["-c", "ulimit -n $(ulimit -Hn); exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "part", "--nocapture"])
+            .env(PART, format!("{count} {} {}", nodes[0], nodes[1]))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// The rest of the next line that begins with this word.
+    fn hear(&mut self, word: &str) -> String {
+        let found = self.lines.find_map(|line| {
+            let line = line.unwrap();
+            let (_, rest) = line.split_once(&format!("@{word} "))?;
+            Some(rest.to_owned())
+        });
+        found.unwrap_or_else(|| panic!("the crowd ended before {word:?}"))
+    }
+
+    fn tell(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Not a test of its own: what the crowd's process does.
+#[test]
+fn part() {
+    let Ok(part) = std::env::var(PART) else {
+        return;
+    };
+    let mut words = part.split(' ');
+    let count = words.next().unwrap().parse().unwrap();
+    let nodes = [(); 2].map(|()| words.next().unwrap().parse().unwrap());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(crowd(count, nodes));
+}
+
+/// What happened to the clients, in milliseconds since the crowd was there.
+#[derive(Default)]
+struct Log {
+    left: Vec<u128>,
+    arrived: Vec<u128>,
+    states: BTreeMap<String, usize>,
+    turned_away: usize,
+}
+
+async fn crowd(count: usize, nodes: [SocketAddr; 2]) {
+    let log = Arc::new(Mutex::new(Log::default()));
+    let (there, mut arrivals) = mpsc::unbounded_channel();
+    let (heard, mut last) = mpsc::unbounded_channel();
+    let few = Arc::new(Semaphore::new(16));
+    let began = Instant::now();
+    for index in 0..count {
+        let permit = few.clone().acquire_owned().await.unwrap();
+        let (log, there, heard) = (log.clone(), there.clone(), heard.clone());
+        tokio::spawn(async move {
+            let from = [127, 0, 1, u8::try_from(1 + index / 5_000).unwrap()];
+            let mut client = Client::new(format!("user{index}"), from);
+            dial(&mut client, nodes[index % 2], &log).await;
+            there.send(()).unwrap();
+            drop(permit);
+            let messages = live(&mut client, nodes[1], &log, began).await;
+            heard.send((index % 2, messages, client.lost)).unwrap();
+            // The session stays open until the process ends.
+            let _ = client.read().await;
+        });
+    }
+    for _ in 0..count {
+        arrivals.recv().await.unwrap();
+    }
+    println!("@there {}", began.elapsed().as_millis());
+    tokio::spawn(async move {
+        for _ in 0..count {
+            let (node, messages, lost) = last.recv().await.unwrap();
+            let wanted: &[&str] = match node {
+                0 => &["1", "2", "3", "end"],
+                _ => &["end"],
+            };
+            assert_eq!(
+                (messages, lost),
+                (wanted.iter().map(|text| text.to_string()).collect(), 0)
+            );
+        }
+        let log = log.lock().unwrap();
+        println!("@states {:?} {}", log.states, log.turned_away);
+        println!("@left {}", serde_json::to_string(&log.left).unwrap());
+        println!("@arrived {}", serde_json::to_string(&log.arrived).unwrap());
+    });
+    let wait = || std::io::stdin().read_line(&mut String::new());
+    tokio::task::spawn_blocking(wait).await.unwrap().unwrap();
+}
+
+async fn dial(client: &mut Client, node: SocketAddr, log: &Mutex<Log>) {
+    loop {
+        match client.dial(node).await.unwrap() {
+            Dialled::In => return,
+            Dialled::Later(after) => {
+                log.lock().unwrap().turned_away += 1;
+                tokio::time::sleep(after.mul_f64(1.0 + fastrand(0.1))).await;
+            }
+        }
+    }
+}
+
+/// Between 0 and `most`.
+fn fastrand(most: f64) -> f64 {
+    use std::hash::{BuildHasher, RandomState};
+    let bits = u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap();
+    most * f64::from(bits) / f64::from(u32::MAX)
+}
+
+/// Reads until the last message; goes where it is sent.
+async fn live(
+    client: &mut Client,
+    other: SocketAddr,
+    log: &Mutex<Log>,
+    began: Instant,
+) -> Vec<String> {
+    loop {
+        match client.read().await {
+            Ok("end") => return client.messages.clone(),
+            Ok(_) => {}
+            Err(silence) => {
+                let after = silence.come_back();
+                let after = after.unwrap_or_else(|| panic!("{silence:?}"));
+                log.lock().unwrap().left.push(began.elapsed().as_millis());
+                tokio::time::sleep(after.mul_f64(1.0 + fastrand(0.1))).await;
+                let sid = client.sid().to_owned();
+                log.lock()
+                    .unwrap()
+                    .arrived
+                    .push(began.elapsed().as_millis());
+                dial(client, other, log).await;
+                assert_eq!(client.sid(), sid, "{client:?}");
+                let mut log = log.lock().unwrap();
+                *log.states.entry(client.state().to_owned()).or_default() += 1;
+            }
+        }
+    }
+}
+
+/// The most that came within a second.
+fn most_in_a_second(sorted: &[u64]) -> usize {
+    let until = |from: u64| sorted.partition_point(|at| *at < from + 1000);
+    let counts = sorted
+        .iter()
+        .enumerate()
+        .map(|(index, at)| until(*at) - index);
+    counts.max().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_one_node_drains_the_other_is_asked_no_more_than_it_admits_and_nobody_is_lost() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let count = size(300, 8_000);
+    let admit = size(50, 250);
+    let (peers_admit, deadline) = (admit * 4 / 5, size(3, 15));
+    let receiver = Receiver::start().await.unwrap();
+    let start = async |more: &[&str]| {
+        Node::start(
+            env!("CARGO_BIN_EXE_live-node"),
+            &redis,
+            &receiver,
+            more,
+            &[],
+        )
+        .await
+    };
+    let arguments = [peers_admit.to_string(), deadline.to_string()];
+    let mut leaving = start(&[
+        "--on-detach",
+        "--peers-admit",
+        &arguments[0],
+        "--deadline",
+        &arguments[1],
+    ])
+    .await;
+    let staying = start(&["--on-detach"]).await;
+    let nodes = [leaving.address, staying.address];
+    let (mut crowd, there) = tokio::task::spawn_blocking(move || {
+        let mut crowd = Crowd::start(count, nodes);
+        let there: u64 = crowd.hear("there").parse().unwrap();
+        (crowd, there)
+    })
+    .await
+    .unwrap();
+
+    let half = count / 2;
+    for text in ["1", "2", "3"] {
+        let told = leaving.post("/tell", text.to_owned()).await.unwrap();
+        assert_eq!(told, (200, half.to_string()));
+    }
+    leaving.ask_to_stop().await;
+    assert_eq!(leaving.drained().await, (half, 0, 0, true));
+    // All of them come over.
+    let all_there = async {
+        loop {
+            let state = staying.post("/state", String::new()).await.unwrap().1;
+            let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+            if state["open"] == count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(LONG, all_there).await.unwrap();
+    let told = staying.post("/tell", "end".to_owned()).await.unwrap();
+    assert_eq!(told, (200, count.to_string()));
+
+    let (mut crowd, states, left, arrived) = tokio::task::spawn_blocking(move || {
+        let states = crowd.hear("states");
+        let times = |line: String| {
+            let mut times: Vec<u64> = serde_json::from_str(&line).unwrap();
+            times.sort_unstable();
+            times
+        };
+        let (left, arrived) = (times(crowd.hear("left")), times(crowd.hear("arrived")));
+        (crowd, states, left, arrived)
+    })
+    .await
+    .unwrap();
+    let most = most_in_a_second(&arrived);
+    println!(
+        "{count} clients, there after {there} ms; {states}; at most {most} arrived in a second"
+    );
+    assert_eq!((left.len(), arrived.len()), (half, half));
+    assert!(most <= admit, "{most} arrived within a second");
+    let is_well = |state: &str| states.contains(state);
+    assert!(
+        is_well(" 0") && !is_well("resynced") && !is_well("conflict"),
+        "{states}"
+    );
+    if let Some(file) = std::env::var_os("CAMPANILE_PLOT") {
+        let drawing = plot::drain(&left, &arrived, peers_admit, admit);
+        std::fs::write(peers::root().join(file), drawing).unwrap();
+    }
+    check(&receiver, count, half, there).await;
+    crowd.tell("enough");
+}
+
+/// The books of both nodes.
+async fn check(receiver: &Receiver, count: usize, half: usize, there: u64) {
+    let last = Mutex::new([0.0; 7]);
+    let books = receiver.wait_for(|seen| {
+        let total = |name: &str| seen.metric(name).total().unwrap_or_default();
+        let of = |name: &str, key: &str, value: &str| {
+            let total = seen.metric(name).with(key, value).total();
+            total.unwrap_or_default()
+        };
+        let result = |value| {
+            of(
+                "websocket.resume.attempts",
+                "websocket.resume.result",
+                value,
+            )
+        };
+        let spans: usize = ["connect", "disconnect", "resume"]
+            .map(|name| seen.spans().named(&format!("websocket.{name}")).len())
+            .iter()
+            .sum();
+        let told = f64::from(u32::try_from(spans).unwrap());
+        let suppressed = total("campanile.span.suppressions");
+        let found = [
+            total("websocket.session.detachments"),
+            result("resumed") + result("replayed"),
+            total("websocket.resume.attempts"),
+            of("websocket.disconnects", "websocket.close.cause", "drain"),
+            total("websocket.session.detached"),
+            total("websocket.admission.rejects"),
+            told + suppressed,
+        ];
+        let half = f64::from(u32::try_from(half).unwrap());
+        let count = f64::from(u32::try_from(count).unwrap());
+        let wanted = [half, half, half, half, 0.0, 0.0, count + 2.0 * half];
+        *last.lock().unwrap() = found;
+        (found == wanted).then_some((spans, suppressed))
+    });
+    let books = books.within(Duration::from_secs(30)).await;
+    let Ok((spans, suppressed)) = books else {
+        panic!("detachments, returns, attempts, drained, detached, rejects, spans: {last:?}");
+    };
+    println!("{spans} spans, {suppressed} suppressed");
+    // 200 a second and node, and as many at once.
+    let seconds = usize::try_from(there / 1000).unwrap() + 60;
+    assert!(spans <= 2 * 200 * (seconds + 1));
+    assert_eq!(receiver.seen().spans().named("websocket.drain").len(), 1);
+}
