@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,8 +15,12 @@ use axum::http::Request;
 use axum::routing::get;
 use campanile::Telemetry;
 use campanile::http::{RouteLayer, ServerLayer};
-use campanile::ws::{Failure, Fault, OutboxLimits, OutboxSession, Outgoing, Sessions, observe};
+use campanile::ws::resume::{Key, Keys, Resume};
+use campanile::ws::{
+    Failure, Fault, Outbox, OutboxLimits, OutboxSession, Outgoing, Sessions, Upgrade, observe,
+};
 use campanile_otlp_receiver::Receiver;
+use campanile_tests::live::{Client, Dialled};
 use campanile_tests::peers;
 use campanile_tests::server::HANG;
 use futures_util::{FutureExt, Sink, Stream};
@@ -260,5 +265,153 @@ async fn the_guides_query_for_freshness_answers_what_the_counters_say() {
     prometheus.wait(&freshness_query(), sli).await;
     drop(session);
     assert!(telemetry.shutdown(HANG).await.is_complete());
+    prometheus.stop().await;
+}
+
+/// A service whose sessions wait for a second and keep two messages.
+struct Live {
+    address: std::net::SocketAddr,
+    sessions: Sessions,
+    outbox: Arc<Mutex<Option<Outbox<Message>>>>,
+}
+
+impl Live {
+    async fn start(telemetry: &Telemetry) -> Self {
+        let keys = Keys::new(Key::new(1, [7; 32]).unwrap());
+        let resume = Resume::new(keys)
+            .window(Duration::from_secs(1))
+            .buffer(2, 1024, HANG);
+        let sessions = Sessions::builder(telemetry).resume(resume).build();
+        let outbox = Arc::<Mutex<Option<Outbox<Message>>>>::default();
+        let last = outbox.clone();
+        let live = move |upgrade: Upgrade| {
+            let last = last.clone();
+            async move {
+                upgrade.principal("ann").on_session(async move |session| {
+                    let mut session = session.with_outbox(OutboxLimits::default());
+                    *last.lock().unwrap() = Some(session.outbox().clone());
+                    while let Some(Ok(_)) = session.recv().await {}
+                })
+            }
+        };
+        let app = Router::new()
+            .route("/live", axum::routing::any(live))
+            .with_state(sessions.clone());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self {
+            address,
+            sessions,
+            outbox,
+        }
+    }
+
+    async fn detached(&self, count: usize) {
+        let waiting = async {
+            while self.sessions.detached() != count {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(HANG, waiting).await.unwrap();
+    }
+
+    async fn dial(&self, client: &mut Client) {
+        let dialled = client.dial(self.address).await.unwrap();
+        assert!(matches!(dialled, Dialled::In));
+    }
+
+    /// Loses a connection, and comes back after so many messages; what the client is told.
+    async fn come_back(&self, missed: usize) -> String {
+        let mut client = Client::new("ann", [127, 0, 0, 1]);
+        *self.outbox.lock().unwrap() = None;
+        self.dial(&mut client).await;
+        let begun = async {
+            while self.outbox.lock().unwrap().is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(HANG, begun).await.unwrap();
+        client.lose();
+        self.detached(1).await;
+        let outbox = self.outbox.lock().unwrap().clone().unwrap();
+        for _ in 0..missed {
+            outbox.push(Message::text("hello"));
+        }
+        self.dial(&mut client).await;
+        let state = client.state().to_owned();
+        client.close().await;
+        state
+    }
+
+    /// So many that return in each way, and that never do.
+    async fn lives(&self, resumed: usize, replayed: usize, resynced: usize, abandoned: usize) {
+        for (count, missed, told) in [
+            (resumed, 0, "resumed"),
+            (replayed, 1, "replayed"),
+            (resynced, 3, "resynced"),
+        ] {
+            for _ in 0..count {
+                assert_eq!(self.come_back(missed).await, told);
+            }
+        }
+        for _ in 0..abandoned {
+            let mut client = Client::new("ann", [127, 0, 0, 1]);
+            self.dial(&mut client).await;
+            client.lose();
+            self.detached(1).await;
+            self.detached(0).await;
+        }
+    }
+}
+
+/// The query under this name on the page of signals.
+fn indicator(name: &str) -> String {
+    let page = std::fs::read_to_string(peers::root().join("docs/signals.md")).unwrap();
+    let (_, rest) = page.split_once(&format!("**{name}**")).unwrap();
+    let (_, rest) = rest.split_once("```text\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn the_two_rates_of_reconnects_answer_what_happened() {
+    let Some(program) = peers::prometheus() else {
+        return;
+    };
+    let receiver = Receiver::start().await.unwrap();
+    let telemetry = Telemetry::for_test(&receiver);
+    let live = Live::start(&telemetry).await;
+    let prometheus = Prometheus::start(&program, &receiver);
+    let told = async |resumed: usize, abandoned: usize| {
+        assert!(telemetry.flush(HANG).await.is_complete());
+        for (query, count) in [
+            (
+                "websocket_resume_attempts_total{websocket_resume_result=\"resumed\"}",
+                resumed,
+            ),
+            (
+                "websocket_session_ends_total{websocket_session_end=\"abandoned\"}",
+                abandoned,
+            ),
+        ] {
+            let is_it = |value: &str| value == count.to_string();
+            prometheus.wait(query, is_it).await;
+        }
+    };
+    // A rate needs series that were there before.
+    live.lives(1, 1, 1, 1).await;
+    told(1, 1).await;
+    live.lives(5, 3, 2, 2).await;
+    told(6, 3).await;
+    for (name, wanted) in [
+        ("Resume success", 8.0 / 10.0),
+        ("Session survival", 10.0 / 12.0),
+    ] {
+        let is_it = |value: &str| {
+            let value = value.parse();
+            value.is_ok_and(|value: f64| (value - wanted).abs() < 1e-9)
+        };
+        prometheus.wait(&indicator(name), is_it).await;
+    }
     prometheus.stop().await;
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::endpoint::Series;
 use crate::flow::Flow;
 use crate::line::{Order, Signal, flow, swap};
+use crate::resume::logical::Logical;
 use crate::settings::ClassId;
 use crate::{Message, Session, Sessions, Stamp};
 
@@ -209,6 +210,11 @@ impl<M: Message + Send + 'static> Outbox<M> {
                 true => number(&shared.sessions, flow, item),
                 false => Some(item),
             };
+            // While the client is away, nothing but the log bounds what is kept for it.
+            let away = |logical: &&mut Box<Logical>| logical.detached.is_some();
+            if let Some(logical) = flow.logical.as_mut().filter(away) {
+                logical.log.trim();
+            }
             match item {
                 None => Pushed::Queued,
                 Some(item) => queue.push(item, shared.limits, &mut flow.ledger),

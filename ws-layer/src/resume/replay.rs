@@ -117,12 +117,17 @@ impl Log {
     /// Numbers a message and keeps it; returns the number. The oldest leave when a bound is passed.
     pub fn push(&mut self, made: u64, class: ClassId, kind: Kind, payload: Bytes) -> Seq {
         let seq = self.put(made, class, kind, payload);
+        self.trim();
+        seq
+    }
+
+    /// The oldest leave until the bounds are kept.
+    pub(crate) fn trim(&mut self) {
         while self.entries.len() > self.limits.messages || self.bytes > self.limits.bytes {
             if !self.leave() {
                 break;
             }
         }
-        seq
     }
 
     /// The same, and nothing leaves: for what was accepted within another bound.
