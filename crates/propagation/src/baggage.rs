@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use http::HeaderValue;
 use opentelemetry::Context;
 
-use self::text::{Member, Parts};
+use self::text::Parts;
 use crate::Carried;
 
 /// All members go when there are at most this many.
@@ -145,10 +145,7 @@ impl Baggage {
             .as_ref()
             .and_then(|text| text.to_str().ok())
             .unwrap_or_default();
-        text::members(text.as_bytes()).filter_map(|member| match member {
-            Member::Legal(parts, text) => Some((parts, text)),
-            Member::Malformed => None,
-        })
+        text::legal_members(text)
     }
 
     /// What `context` carries; empty when it carries none.

@@ -72,6 +72,11 @@ impl Parent {
         SpanId::from(self.span)
     }
 
+    /// The flags that are known: sampled and random.
+    pub fn flags(self) -> TraceFlags {
+        TraceFlags::new(self.flags)
+    }
+
     /// Whether the caller recorded its span.
     pub fn is_sampled(self) -> bool {
         self.flags & SAMPLED != 0
@@ -85,8 +90,7 @@ impl Parent {
 
     /// The same span as the OpenTelemetry API's remote context.
     pub fn to_span_context(self, state: TraceState) -> SpanContext {
-        let flags = TraceFlags::new(self.flags);
-        SpanContext::new(self.trace_id(), self.span_id(), flags, true, state)
+        SpanContext::new(self.trace_id(), self.span_id(), self.flags(), true, state)
     }
 }
 
@@ -95,18 +99,30 @@ fn fields(text: &[u8; LEN]) -> Option<Parent> {
     let digits = |at: usize| eight(&std::array::from_fn(|i| text[at + i]));
     let faults = (text[2] ^ b'-') | (text[35] ^ b'-') | (text[52] ^ b'-');
     let [a, b, c, d, e, f] = [3, 11, 19, 27, 36, 44].map(digits);
-    // in front of the flags stands what was already looked at
-    let flags = eight(&[b'0', b'0', b'0', b'0', b'0', b'0', text[53], text[54]]);
-    let faults = u64::from(faults) | a.1 | b.1 | c.1 | d.1 | e.1 | f.1 | flags.1;
+    let [high, low] = [text[53], text[54]].map(|digit| DIGIT[usize::from(digit)]);
+    let faults = faults | ((high | low) & 0xf0);
+    let faults = u64::from(faults) | a.1 | b.1 | c.1 | d.1 | e.1 | f.1;
     let trace = u128::from(a.0 << 32 | b.0) << 64 | u128::from(c.0 << 32 | d.0);
     let span = e.0 << 32 | f.0;
     let parent = Parent {
         trace,
         span,
-        flags: flags.0.to_le_bytes()[0] & KNOWN_FLAGS,
+        flags: low & KNOWN_FLAGS,
     };
     (faults == 0 && trace != 0 && span != 0).then_some(parent)
 }
+
+/// The value of a lower-case hexadecimal digit, and more than 15 for everything else.
+static DIGIT: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let digits = b"0123456789abcdef";
+    let mut value = 0;
+    while value < 16 {
+        values[digits[value] as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 /// Eight digits at once, lower-case hexadecimal only: their value, and whether one of them is none
 /// (then the second number is not zero).

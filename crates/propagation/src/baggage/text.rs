@@ -6,12 +6,6 @@ use std::fmt::Write;
 use super::{MAX_BYTES, MAX_MEMBERS};
 use crate::bytes::{Plain, class, is_list, skip, trim, trim_start};
 
-/// A member as it stands in the header.
-pub(super) enum Member<'a> {
-    Legal(Parts<'a>, &'a str),
-    Malformed,
-}
-
 /// A legal member, taken apart; nothing is decoded.
 pub(super) struct Parts<'a> {
     pub(super) key: &'a str,
@@ -19,29 +13,47 @@ pub(super) struct Parts<'a> {
     pub(super) properties: Option<&'a str>,
 }
 
-/// The members of a line; blank ones are passed over.
-pub(super) fn members(line: &[u8]) -> impl Iterator<Item = Member<'_>> {
+/// The members of a text that is known to be legal, taken apart, and the text of each.
+pub(super) fn legal_members(text: &str) -> impl Iterator<Item = (Parts<'_>, &str)> {
+    let mut rest = Some(text);
+    let split = std::iter::from_fn(move || {
+        let text = rest?;
+        let (member, behind) = cut(text, b',');
+        rest = behind;
+        Some(member.trim_matches([' ', '\t']))
+    });
+    split
+        .filter(|member| !member.is_empty())
+        .filter_map(|member| {
+            let (pair, properties) = cut(member, b';');
+            let (key, value) = cut(pair, b'=');
+            let parts = Parts {
+                key: key.trim_matches([' ', '\t']),
+                value: value?.trim_matches([' ', '\t']),
+                properties,
+            };
+            Some((parts, member))
+        })
+}
+
+/// What stands before and behind the first `at`.
+fn cut(text: &str, at: u8) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == at) {
+        Some(found) => (&text[..found], Some(&text[found + 1..])),
+        None => (text, None),
+    }
+}
+
+/// The members of a line, `None` for what is not legal; blank ones are passed over.
+fn members(line: &[u8]) -> impl Iterator<Item = Option<&str>> {
     let members = line
         .split(|byte| *byte == b',')
         .map(trim)
         .filter(|member| !member.is_empty());
-    members.map(|member| parts(member).unwrap_or(Member::Malformed))
-}
-
-fn parts(member: &[u8]) -> Option<Member<'_>> {
-    let text = |bytes| std::str::from_utf8(bytes).ok();
-    let (pair, properties) = cut(member, b';');
-    let (key, value) = cut(pair, b'=');
-    let parts = Parts {
-        key: text(trim(key))?,
-        value: text(trim(value?))?,
-        properties: match properties {
-            Some(properties) => Some(text(properties)?),
-            None => None,
-        },
-    };
-    let is_legal = legal_member(member).is_some_and(<[u8]>::is_empty);
-    is_legal.then_some(Member::Legal(parts, text(member)?))
+    members.map(|member| {
+        let is_legal = legal_member(member).is_some_and(<[u8]>::is_empty);
+        std::str::from_utf8(member).ok().filter(|_| is_legal)
+    })
 }
 
 /// What follows the legal member at the start, which is `key=value` with any number of `;key` and
@@ -62,14 +74,6 @@ fn legal_member(mut text: &[u8]) -> Option<&[u8]> {
             return Some(rest);
         };
         (text, is_property) = (more, true);
-    }
-}
-
-/// What stands before and behind the first `at`.
-fn cut(text: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
-    match text.iter().position(|byte| *byte == at) {
-        Some(found) => (&text[..found], Some(&text[found + 1..])),
-        None => (text, None),
     }
 }
 
@@ -102,9 +106,7 @@ pub(super) fn keep_legal<'a>(lines: impl Iterator<Item = &'a [u8]>) -> (String, 
     let (mut kept, mut count, mut dropped) = (String::new(), 0, 0);
     for member in lines.flat_map(members) {
         match member {
-            Member::Legal(_, text)
-                if count < MAX_MEMBERS && kept.len() + text.len() < MAX_BYTES =>
-            {
+            Some(text) if count < MAX_MEMBERS && kept.len() + text.len() < MAX_BYTES => {
                 if count > 0 {
                     kept.push(',');
                 }
