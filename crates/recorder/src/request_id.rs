@@ -23,8 +23,13 @@ impl RequestId {
 
     /// Makes a new one: 32 hexadecimal digits, random but not secret.
     pub fn random() -> Self {
-        let text = format!("{:032x}", fastrand::u128(..));
-        Self(HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("-")))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 32];
+        let bytes = fastrand::u128(..).to_be_bytes();
+        for (digits, byte) in text.as_chunks_mut().0.iter_mut().zip(bytes) {
+            *digits = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+        }
+        Self(HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("-")))
     }
 
     /// The text.
