@@ -17,6 +17,11 @@ impl<'a> Allowed<'a> {
         Self { redactor, domain }
     }
 
+    /// Whether there is anything that may not.
+    pub(super) fn is_limited(&self) -> bool {
+        self.domain.is_some()
+    }
+
     /// Whether an attribute of this name may leave.
     pub(super) fn has(&self, key: &str) -> bool {
         self.domain.is_none() || self.redactor.allows(self.domain, key)

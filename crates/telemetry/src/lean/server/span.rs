@@ -32,6 +32,8 @@ const ROOM: usize = 2 << 10;
 thread_local! {
     #[expect(clippy::vec_box, reason = "it is the boxes that are wanted")]
     static BOXES: RefCell<Vec<Box<ServerSpan>>> = const { RefCell::new(Vec::new()) };
+    /// Where a span is put together that has more than most.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What a span is begun with.
@@ -142,48 +144,73 @@ impl ServerSpan {
 
     /// Appends it to the buffer of this thread.
     fn write(&self, ending: &Ending, template: &Template, reason: Option<&'static str>) {
-        let begun = &self.begun;
         if self.extras.is_some() || reason.is_some() || self.common.limits_domain(ending.route) {
             return self.write_all(ending, template, reason);
         }
-        self.push(ending, &template.bytes, &self.own, begun);
+        self.push(ending, [&template.bytes, &self.own]);
     }
 
     /// The same with everything that most spans have not.
     #[cold]
     fn write_all(&self, ending: &Ending, template: &Template, reason: Option<&'static str>) {
+        let used = SCRATCH.try_with(|scratch| {
+            let mut scratch = scratch.try_borrow_mut().ok()?;
+            scratch.clear();
+            self.write_with(ending, template, reason, &mut scratch);
+            if scratch.capacity() > ROOM {
+                *scratch = Vec::new();
+            }
+            Some(())
+        });
+        if !matches!(used, Ok(Some(()))) {
+            self.write_with(ending, template, reason, &mut Vec::new());
+        }
+    }
+
+    fn write_with(
+        &self,
+        ending: &Ending,
+        template: &Template,
+        reason: Option<&'static str>,
+        scratch: &mut Vec<u8>,
+    ) {
         let common = &*self.common;
         let allowed = domain::Allowed::of(&common.shared().values.redactor, ending.route);
         let is_allowed = |key: &str| allowed.has(key);
         let extras = self.extras.as_deref();
-        let mut head = Vec::new();
-        match extras.and_then(|extras| extras.name.as_ref()) {
-            Some(name) => {
-                let name = common.shared().values.text(name);
-                proto::bytes(&mut head, tag::SPAN_NAME, name.as_bytes());
-            }
-            None => head.extend_from_slice(&template.bytes[..template.name_end]),
+        let (name, rest) = template.bytes.split_at(template.name_end);
+        let (closed, status) = rest.split_at(template.status_start - template.name_end);
+        if let Some(name) = extras.and_then(|extras| extras.name.as_ref()) {
+            let name = common.shared().values.text(name);
+            proto::bytes(scratch, tag::SPAN_NAME, name.as_bytes());
         }
-        let closed = &template.bytes[template.name_end..template.status_start];
-        allowed.copy(&mut head, closed);
-        let mut rest = Vec::new();
-        allowed.copy(&mut rest, &self.own);
+        let name_end = scratch.len();
+        if allowed.is_limited() {
+            allowed.copy(scratch, closed);
+            allowed.copy(scratch, &self.own);
+        }
         if let Some(reason) = reason {
             let key = attribute::CAMPANILE_SAMPLING_REASON.as_bytes();
             let value = reason.as_bytes();
-            proto::string_attribute(&mut rest, tag::SPAN_ATTRIBUTE, key, value);
+            proto::string_attribute(scratch, tag::SPAN_ATTRIBUTE, key, value);
         }
         if let Some(extras) = extras {
-            extras.write(&mut rest, &common.shared().values, &is_allowed);
+            extras.write(scratch, &common.shared().values, &is_allowed);
         }
-        if extras.is_none_or(|extras| extras.status == Status::Unset) {
-            rest.extend_from_slice(&template.bytes[template.status_start..]);
+        let (new_name, more) = scratch.split_at(name_end);
+        let name = if new_name.is_empty() { name } else { new_name };
+        let is_unset = extras.is_none_or(|extras| extras.status == Status::Unset);
+        let status = if is_unset { status } else { &[] };
+        if allowed.is_limited() {
+            self.push(ending, [name, more, status]);
+        } else {
+            self.push(ending, [name, closed, &self.own, more, status]);
         }
-        self.push(ending, &head, &rest, &self.begun);
     }
 
     #[inline]
-    fn push(&self, ending: &Ending, head: &[u8], rest: &[u8], begun: &Beginning) {
+    fn push<const N: usize>(&self, ending: &Ending, parts: [&[u8]; N]) {
+        let begun = &self.begun;
         let context = &begun.context;
         let fixed = Fixed {
             trace_id: context.trace_id().to_bytes(),
@@ -196,7 +223,7 @@ impl ServerSpan {
         };
         let state = begun.carried.tracestate.as_ref();
         let state = state.map_or(&[][..], |state| state.as_header().as_bytes());
-        let mut length = fixed.len() + head.len() + rest.len();
+        let mut length = fixed.len() + parts.iter().map(|part| part.len()).sum::<usize>();
         if !state.is_empty() {
             length += proto::field_len(state.len());
         }
@@ -211,8 +238,9 @@ impl ServerSpan {
             if !state.is_empty() {
                 proto::bytes(out, tag::SPAN_TRACE_STATE, state);
             }
-            out.extend_from_slice(head);
-            out.extend_from_slice(rest);
+            for part in parts {
+                out.extend_from_slice(part);
+            }
         });
     }
 
