@@ -89,9 +89,9 @@ impl Shared {
         let mut attributes = verdict.attributes;
         let members = settings.attributes(view, &found.carried.baggage, is_grpc, &mut attributes);
         let query = view.uri.query().map(|query| settings.redact(query));
-        let (server_address, server_port) = match &origin.host {
-            Some(host) => head::host_and_port(host),
-            None => view.lines.server(view.uri),
+        let authority = match &origin.host {
+            Some(host) => Some(host.as_bytes()),
+            None => view.lines.authority(view.uri),
         };
         let mut exchange = Exchange::begin(
             self.clone(),
@@ -106,8 +106,7 @@ impl Shared {
                 method_original: route.method().is_other().then(|| view.method.as_str()),
                 path: view.uri.path(),
                 query: query.as_deref(),
-                server_address,
-                server_port,
+                authority,
                 user_agent: view.lines.user_agent(),
                 client: origin.client.or(peer.map(|peer| peer.ip())),
                 peer,
@@ -149,9 +148,10 @@ impl Shared {
         };
         if trust != Trust::Continue {
             let keep = &self.settings.public_baggage;
-            let kept = found.carried.baggage.only(|key| keep.contains(&key));
-            found.carried = Default::default();
-            found.carried.baggage = kept;
+            let carried = std::mem::take(&mut found.carried);
+            if !keep.is_empty() {
+                found.carried.baggage = carried.baggage.only(|key| keep.contains(&key));
+            }
         }
         (caller, found)
     }

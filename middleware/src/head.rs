@@ -105,90 +105,24 @@ impl<'a> Lines<'a> {
     }
 
     /// Host and port that the client asked for: `:authority` before `Host`.
-    pub(crate) fn server(&self, uri: &'a Uri) -> (Option<&'a str>, Option<u16>) {
-        let text = match uri.authority() {
-            Some(authority) => Some(authority.as_str()),
-            None => self
-                .host
-                .and_then(|value| std::str::from_utf8(value.as_bytes()).ok()),
-        };
-        text.map_or((None, None), host_and_port)
+    #[inline]
+    pub(crate) fn authority(&self, uri: &'a Uri) -> Option<&'a [u8]> {
+        match uri.authority() {
+            Some(authority) => Some(authority.as_str().as_bytes()),
+            None => self.host.map(HeaderValue::as_bytes),
+        }
     }
 
-    /// The user-agent header, when it is text.
-    pub(crate) fn user_agent(&self) -> Option<&'a str> {
-        std::str::from_utf8(self.user_agent?.as_bytes()).ok()
+    /// The user-agent header.
+    #[inline]
+    pub(crate) fn user_agent(&self) -> Option<&'a [u8]> {
+        self.user_agent.map(HeaderValue::as_bytes)
     }
 
     /// Whether the request asks to leave HTTP: `Upgrade` in HTTP/1.1, CONNECT in HTTP/2.
     pub(crate) fn asks_for_upgrade(&self, method: &http::Method) -> bool {
         self.has_upgrade || method == http::Method::CONNECT
     }
-}
-
-/// Splits `host[:port]`. An IPv6 address loses its brackets; user information is cut off; without
-/// a port there is none, rather than a guess.
-#[inline]
-pub(crate) fn host_and_port(text: &str) -> (Option<&str>, Option<u16>) {
-    plain_host_and_port(text).unwrap_or_else(|| any_host_and_port(text))
-}
-
-/// A name or dotted quad, and maybe a port: nearly all there is.
-#[inline]
-fn plain_host_and_port(text: &str) -> Option<(Option<&str>, Option<u16>)> {
-    let end = text.bytes().position(|byte| !NAME[usize::from(byte)]);
-    let end = end.unwrap_or(text.len());
-    let host = Some(&text[..end]).filter(|host| !host.is_empty())?;
-    match text.as_bytes()[end..] {
-        [] => Some((Some(host), None)),
-        [b':', ref digits @ ..] if (1..=4).contains(&digits.len()) => {
-            let mut port = 0;
-            for digit in digits {
-                let digit = digit.wrapping_sub(b'0');
-                if digit > 9 {
-                    return None;
-                }
-                port = 10 * port + u16::from(digit);
-            }
-            Some((Some(host), Some(port)))
-        }
-        _ => None,
-    }
-}
-
-/// The bytes of a name or dotted quad.
-static NAME: [bool; 256] = {
-    let mut bytes = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        bytes[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
-        byte += 1;
-    }
-    bytes
-};
-
-#[cold]
-fn any_host_and_port(text: &str) -> (Option<&str>, Option<u16>) {
-    if !text
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() || matches!(byte, b' ' | b'\t'))
-    {
-        return (None, None);
-    }
-    let text = cut_last(text, b'@').map_or(text, |(_, host)| host);
-    let (host, rest) = match text.strip_prefix('[').and_then(|text| text.split_once(']')) {
-        Some((host, rest)) => (host, rest.strip_prefix(':')),
-        None => cut_last(text, b':').map_or((text, None), |(host, port)| (host, Some(port))),
-    };
-    let host = Some(host.trim()).filter(|host| !host.is_empty());
-    (host, host.and(rest).and_then(|port| port.parse().ok()))
-}
-
-/// Splits at the last `at`. For texts this short a plain loop beats the search of the standard
-/// library, which is made for long ones.
-fn cut_last(text: &str, at: u8) -> Option<(&str, &str)> {
-    let found = text.bytes().rposition(|byte| byte == at)?;
-    Some((&text[..found], &text[found + 1..]))
 }
 
 /// The socket peer, where the framework tells it.
@@ -209,26 +143,4 @@ pub(crate) fn rpc(path: &str) -> [KeyValue; 2] {
             path.trim_start_matches('/').to_owned(),
         ),
     ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn host_and_port_come_from_the_same_text() {
-        for (text, host, port) in [
-            ("example.com", Some("example.com"), None),
-            ("example.com:8080", Some("example.com"), Some(8080)),
-            ("[::1]:8080", Some("::1"), Some(8080)),
-            ("[::1]", Some("::1"), None),
-            ("user:secret@example.com:1", Some("example.com"), Some(1)),
-            ("example.com:http", Some("example.com"), None),
-            ("example.com:99999", Some("example.com"), None),
-            (":80", None, None),
-            ("", None, None),
-        ] {
-            assert_eq!(host_and_port(text), (host, port), "{text:?}");
-        }
-    }
 }

@@ -8,6 +8,7 @@
 //! dropped first.
 
 mod access;
+mod authority;
 mod call;
 mod exchange;
 mod fault;

@@ -9,7 +9,7 @@ use campanile_propagation::{Carried, Formats, Parent};
 use opentelemetry::trace::SpanContext;
 use opentelemetry::{Context, KeyValue};
 
-use crate::{CallEnd, CallHead, End, Meter, Moment, Route, StartedCall};
+use crate::{CallEnd, CallHead, End, Meter, Moment, Route, StartedCall, authority};
 
 /// Where the root span hangs.
 #[derive(Clone, Debug, Default)]
@@ -60,12 +60,10 @@ pub struct Head<'a> {
     pub path: &'a str,
     /// The query, already redacted.
     pub query: Option<&'a str>,
-    /// The host the client asked for, without its port.
-    pub server_address: Option<&'a str>,
-    /// The port the client asked for.
-    pub server_port: Option<u16>,
-    /// The user-agent header.
-    pub user_agent: Option<&'a str>,
+    /// What the client asked for, `host[:port]`, as it was sent: see [`server`](Self::server).
+    pub authority: Option<&'a [u8]>,
+    /// The user-agent header, as it was sent: see [`user_agent_text`](Self::user_agent_text).
+    pub user_agent: Option<&'a [u8]>,
     /// The original client.
     pub client: Option<IpAddr>,
     /// The socket peer.
@@ -74,6 +72,19 @@ pub struct Head<'a> {
     pub request_id: Option<&'a str>,
     /// What the application adds to the span.
     pub attributes: Vec<KeyValue>,
+}
+
+impl Head<'_> {
+    /// The host the client asked for, without brackets and user information, and its port; neither
+    /// is guessed.
+    pub fn server(&self) -> (Option<&str>, Option<u16>) {
+        self.authority.map_or((None, None), authority::split)
+    }
+
+    /// The user agent, when it is text.
+    pub fn user_agent_text(&self) -> Option<&str> {
+        std::str::from_utf8(self.user_agent?).ok()
+    }
 }
 
 /// An exchange that began.

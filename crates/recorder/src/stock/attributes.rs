@@ -14,14 +14,15 @@ pub(super) fn at_start(head: &mut Head<'_>) -> Vec<KeyValue> {
     let route = head.route;
     let mut all = std::mem::take(&mut head.attributes);
     all.reserve(16);
+    let (server_address, server_port) = head.server();
     let mut text = |key, value: Option<&str>| {
         all.extend(value.map(|value| KeyValue::new(key, value.to_owned())));
     };
     text(key::HTTP_REQUEST_METHOD_ORIGINAL, head.method_original);
     text(key::URL_PATH, Some(head.path));
     text(key::URL_QUERY, head.query);
-    text(key::SERVER_ADDRESS, head.server_address);
-    text(key::USER_AGENT_ORIGINAL, head.user_agent);
+    text(key::SERVER_ADDRESS, server_address);
+    text(key::USER_AGENT_ORIGINAL, head.user_agent_text());
     text(key::CAMPANILE_REQUEST_ID, head.request_id);
     let peer = head.peer.map(|peer| address(peer.ip()));
     let client = match (head.client, &peer) {
@@ -36,10 +37,7 @@ pub(super) fn at_start(head: &mut Head<'_>) -> Vec<KeyValue> {
         head.peer
             .map(|peer| KeyValue::new(key::NETWORK_PEER_PORT, i64::from(peer.port()))),
     );
-    all.extend(
-        head.server_port
-            .map(|port| KeyValue::new(key::SERVER_PORT, i64::from(port))),
-    );
+    all.extend(server_port.map(|port| KeyValue::new(key::SERVER_PORT, i64::from(port))));
     all.extend_from_slice(route.active());
     all.extend(
         route

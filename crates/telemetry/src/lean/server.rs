@@ -7,8 +7,8 @@ mod ask;
 mod clock;
 mod domain;
 mod extras;
+mod names;
 mod own;
-mod seen;
 mod span;
 mod templates;
 
@@ -17,13 +17,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use campanile_propagation::{Carried, Formats};
+use campanile_propagation::{Carried, Formats, Parent};
 use campanile_recorder::{
     CallEnd, CallHead, Caller, End, Head, Meter, Moment, Recorder, Route, ServerMetrics, Started,
     StartedCall, Tracing,
 };
-use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
+use opentelemetry::{Context, TraceFlags, TraceId};
 
 use self::ask::Ending;
 use self::clock::Clock;
@@ -101,19 +101,14 @@ impl Common {
 
     /// Opens the span of a request.
     #[inline]
-    fn open(self: &Arc<Self>, mut head: Head<'_>) -> Started {
+    fn open(self: &Arc<Self>, head: &mut Head<'_>) -> Started {
         let (at, route) = (self.clock.wall_ns(head.clock), head.route);
-        let base = match &head.caller {
-            Caller::Context(context) => context.clone(),
-            _ => Context::new(),
+        let (base, parent) = match &head.caller {
+            Caller::Parent(parent) => (Context::new(), Above::remote(*parent)),
+            Caller::Context(context) => (context.clone(), Above::current(context)),
+            Caller::Unknown | Caller::Link(_) => (Context::new(), Above::default()),
         };
-        let parent = match &head.caller {
-            Caller::Parent(parent) => parent.to_span_context(TraceState::NONE),
-            Caller::Context(context) => context.span().span_context().clone(),
-            Caller::Unknown | Caller::Link(_) => SpanContext::NONE,
-        };
-        let caller = sampling::Caller::of(&parent);
-        let is_root = matches!(caller, sampling::Caller::Nobody);
+        let is_root = matches!(parent.caller, sampling::Caller::Nobody);
         let mut carried = match &head.caller {
             Caller::Context(context) => Carried::of(context).unwrap_or_default(),
             _ => std::mem::take(&mut head.carried),
@@ -123,12 +118,12 @@ impl Common {
         let trace_id = if is_root {
             ids::trace_id()
         } else {
-            parent.trace_id()
+            parent.trace_id
         };
         let verdict = self
             .shared()
             .sampler
-            .judge(caller, trace_id, true, || Subject {
+            .judge(parent.caller, trace_id, true, || Subject {
                 route: route.template().map(Cow::Borrowed),
                 path: Some(Cow::Borrowed(head.path)),
                 domain: route.domain().map(Cow::Borrowed),
@@ -137,15 +132,11 @@ impl Common {
             Verdict::Keep(reason) => (true, reason),
             Verdict::Watch | Verdict::Drop => (false, None),
         };
-        let flags = parent.trace_flags().with_sampled(is_sampled);
+        let flags = parent.flags.with_sampled(is_sampled);
         let begun = Beginning {
             context: SpanContext::new(trace_id, ids::span_id(), flags, false, TraceState::NONE),
-            parent: if is_root {
-                [0; 8]
-            } else {
-                parent.span_id().to_bytes()
-            },
-            is_parent_remote: parent.is_remote(),
+            parent: parent.span_id,
+            is_parent_remote: parent.is_remote,
             is_recording: !matches!(verdict, Verdict::Drop),
             start_ns: at,
             route,
@@ -154,11 +145,11 @@ impl Common {
         };
         let values = &self.shared().values;
         let span = Handle::begin(self, begun, |out| {
-            own::write(out, &head, values, self.secret)
+            own::write(out, head, values, self.secret)
         });
         let context = base.with_span(span);
         if !head.attributes.is_empty() || matches!(head.caller, Caller::Link(_)) {
-            add(&context, &mut head);
+            add(&context, head);
         }
         Started {
             context,
@@ -166,6 +157,59 @@ impl Common {
             route,
             has_span: true,
             has_metrics: head.metrics,
+        }
+    }
+}
+
+/// The span above that of a request, if there is one.
+struct Above {
+    caller: sampling::Caller,
+    trace_id: TraceId,
+    /// All zero: there is none.
+    span_id: [u8; 8],
+    flags: TraceFlags,
+    is_remote: bool,
+}
+
+impl Default for Above {
+    fn default() -> Self {
+        Self {
+            caller: sampling::Caller::Nobody,
+            trace_id: TraceId::INVALID,
+            span_id: [0; 8],
+            flags: TraceFlags::default(),
+            is_remote: false,
+        }
+    }
+}
+
+impl Above {
+    #[inline]
+    fn remote(parent: Parent) -> Self {
+        Self {
+            caller: sampling::Caller::Remote {
+                is_sampled: parent.is_sampled(),
+            },
+            trace_id: parent.trace_id(),
+            span_id: parent.span_id().to_bytes(),
+            flags: parent.flags(),
+            is_remote: true,
+        }
+    }
+
+    #[cold]
+    fn current(context: &Context) -> Self {
+        let span = context.span();
+        let parent = span.span_context();
+        if !parent.is_valid() {
+            return Self::default();
+        }
+        Self {
+            caller: sampling::Caller::of(parent),
+            trace_id: parent.trace_id(),
+            span_id: parent.span_id().to_bytes(),
+            flags: parent.trace_flags(),
+            is_remote: parent.is_remote(),
         }
     }
 }
@@ -183,7 +227,7 @@ fn add(context: &Context, head: &mut Head<'_>) {
 }
 
 impl Recorder for Server {
-    fn start(&self, head: Head<'_>) -> Started {
+    fn start(&self, mut head: Head<'_>) -> Started {
         let Some(common) = &self.common else {
             return self.others.start(head);
         };
@@ -194,7 +238,7 @@ impl Recorder for Server {
             self.metrics.begin(head.route);
         }
         self.metrics.drop_baggage(head.baggage_drops);
-        common.open(head)
+        common.open(&mut head)
     }
 
     fn end(&self, started: &Started, end: End) {

@@ -141,7 +141,7 @@ impl Sampler {
             kept,
             reason,
             never,
-        } = self.enter(caller, decisive, &subject());
+        } = self.enter(caller, decisive, subject);
         self.decisions.count(reason, kept);
         if kept {
             let told = reason == Reason::Rule || (reason == Reason::Ratio && self.ratio() < 1.0);
@@ -155,8 +155,18 @@ impl Sampler {
     }
 
     /// Decides where a trace enters the process.
-    fn enter(&self, caller: Option<bool>, trace_id: TraceId, subject: &Subject<'_>) -> Entry {
-        let rule = self.rule(subject);
+    #[inline]
+    fn enter<'a>(
+        &self,
+        caller: Option<bool>,
+        trace_id: TraceId,
+        subject: impl FnOnce() -> Subject<'a>,
+    ) -> Entry {
+        let rule = if self.sampling.rules.is_empty() {
+            None
+        } else {
+            self.rule(&subject())
+        };
         if rule.is_some_and(|rule| rule.never) {
             return Entry {
                 kept: false,

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use campanile_recorder::Head;
 use campanile_semconv::attribute as key;
 
-use super::seen;
+use super::names;
 use crate::lean::proto::{self, tag};
 use crate::lean::values::Values;
 
@@ -112,28 +112,11 @@ impl Secret {
 }
 
 /// A value as it may leave, where it is known whether its name stands for a secret.
-#[inline]
 fn clean<'a>(values: &Values, is_secret: bool, key: &str, value: &'a str) -> Cow<'a, str> {
-    if !is_secret && seen::is_clean(values, value) {
-        return Cow::Borrowed(values.cut(value));
-    }
-    let clean = values.redactor.field(key, value);
-    if let Cow::Borrowed(text) = clean {
-        seen::keep(values, text);
-    }
-    match clean {
-        Cow::Borrowed(text) => Cow::Borrowed(values.cut(text)),
-        Cow::Owned(text) => Cow::Owned(values.cut(&text).to_owned()),
-    }
-}
-
-/// The same for a path, which is another each time.
-#[inline]
-fn path<'a>(values: &Values, is_secret: bool, path: &'a str) -> Cow<'a, str> {
     let clean = if is_secret {
-        values.redactor.field(key::URL_PATH, path)
+        values.redactor.field(key, value)
     } else {
-        values.redactor.text(path)
+        values.redactor.text(value)
     };
     match clean {
         Cow::Borrowed(text) => Cow::Borrowed(values.cut(text)),
@@ -144,48 +127,14 @@ fn path<'a>(values: &Values, is_secret: bool, path: &'a str) -> Cow<'a, str> {
 /// Writes what the head of a request says, and returns how many attributes that is.
 #[inline]
 pub(super) fn write(out: &mut Vec<u8>, head: &Head<'_>, values: &Values, secret: Secret) -> usize {
-    let mut count = 1;
-    text!(
-        out,
-        key::URL_PATH,
-        path(values, secret.path, head.path).as_bytes()
-    );
-    if let Some(host) = head.server_address {
-        text!(
-            out,
-            key::SERVER_ADDRESS,
-            clean(values, secret.host, key::SERVER_ADDRESS, host).as_bytes()
-        );
-        count += 1;
-    }
-    if let Some(port) = head.server_port {
-        port!(out, key::SERVER_PORT, port);
-        count += 1;
-    }
-    if let Some(agent) = head.user_agent {
-        text!(
-            out,
-            key::USER_AGENT_ORIGINAL,
-            clean(values, secret.agent, key::USER_AGENT_ORIGINAL, agent).as_bytes()
-        );
-        count += 1;
-    }
+    let path = clean(values, secret.path, key::URL_PATH, head.path);
+    text!(out, key::URL_PATH, path.as_bytes());
+    let mut count = 1 + names::write(out, head, values, secret);
     if let Some(peer) = head.peer {
-        let is_client = head.client == Some(peer.ip());
-        address(peer.ip(), |text| {
-            text!(out, key::NETWORK_PEER_ADDRESS, text);
-            if is_client {
-                text!(out, key::CLIENT_ADDRESS, text);
-            }
-        });
+        count += 1 + addresses(out, Some(peer.ip()), head.client);
         port!(out, key::NETWORK_PEER_PORT, peer.port());
-        count += 2 + usize::from(is_client);
-    }
-    if let Some(client) = head.client
-        && head.peer.map(|peer| peer.ip()) != head.client
-    {
-        address(client, |text| text!(out, key::CLIENT_ADDRESS, text));
-        count += 1;
+    } else if head.client.is_some() {
+        count += addresses(out, None, head.client);
     }
     if head.query.is_some() || head.request_id.is_some() || head.method_original.is_some() {
         count += rare(out, head, values);
@@ -211,24 +160,72 @@ fn rare(out: &mut Vec<u8>, head: &Head<'_>, values: &Values) -> usize {
     count
 }
 
-/// The text of an address. Each thread keeps the last one: behind a proxy, and on a connection that
-/// is kept alive, the next request mostly comes from the same.
-#[inline]
-fn address(ip: IpAddr, mut with: impl FnMut(&[u8])) {
-    thread_local! {
-        static LAST: RefCell<Option<(IpAddr, String)>> = const { RefCell::new(None) };
+/// Writes server and user agent, which hardly differ between requests, and says how many attributes
+/// that is and whether nothing had to be taken out of them.
+pub(super) fn write_names(
+    out: &mut Vec<u8>,
+    head: &Head<'_>,
+    values: &Values,
+    secret: Secret,
+) -> (usize, bool) {
+    let (mut count, mut is_clean) = (0, true);
+    let mut clean = |is_secret, key, value| {
+        let text = clean(values, is_secret, key, value);
+        is_clean &= matches!(text, Cow::Borrowed(_));
+        text
+    };
+    let (host, port) = head.server();
+    if let Some(host) = host {
+        let host = clean(secret.host, key::SERVER_ADDRESS, host);
+        text!(out, key::SERVER_ADDRESS, host.as_bytes());
+        count += 1;
     }
-    let known = LAST.try_with(|last| {
+    if let Some(port) = port {
+        port!(out, key::SERVER_PORT, port);
+        count += 1;
+    }
+    if let Some(agent) = head.user_agent_text() {
+        let agent = clean(secret.agent, key::USER_AGENT_ORIGINAL, agent);
+        text!(out, key::USER_AGENT_ORIGINAL, agent.as_bytes());
+        count += 1;
+    }
+    (count, is_clean)
+}
+
+/// Writes the addresses of peer and client, and says how many attributes that is. Each thread keeps
+/// the last two: behind a proxy, and on a connection that is kept alive, the next request mostly
+/// comes from the same.
+#[inline]
+fn addresses(out: &mut Vec<u8>, peer: Option<IpAddr>, client: Option<IpAddr>) -> usize {
+    thread_local! {
+        static LAST: RefCell<(Option<IpAddr>, Option<IpAddr>, Vec<u8>)> =
+            const { RefCell::new((None, None, Vec::new())) };
+    }
+    let is_known = LAST.try_with(|last| {
         let Ok(mut last) = last.try_borrow_mut() else {
             return false;
         };
-        match &*last {
-            Some((known, text)) if *known == ip => with(text.as_bytes()),
-            _ => with(last.insert((ip, ip.to_string())).1.as_bytes()),
+        if last.0 != peer || last.1 != client {
+            last.2.clear();
+            write_addresses(&mut last.2, peer, client);
+            (last.0, last.1) = (peer, client);
         }
+        out.extend_from_slice(&last.2);
         true
     });
-    if !known.unwrap_or(false) {
-        with(ip.to_string().as_bytes());
+    if !is_known.unwrap_or(false) {
+        write_addresses(out, peer, client);
+    }
+    usize::from(peer.is_some()) + usize::from(client.is_some())
+}
+
+#[cold]
+fn write_addresses(out: &mut Vec<u8>, peer: Option<IpAddr>, client: Option<IpAddr>) {
+    let peer = peer.map(|peer| peer.to_string());
+    if let Some(peer) = &peer {
+        text!(out, key::NETWORK_PEER_ADDRESS, peer.as_bytes());
+    }
+    if let Some(client) = client.map(|client| client.to_string()) {
+        text!(out, key::CLIENT_ADDRESS, client.as_bytes());
     }
 }
