@@ -4,20 +4,22 @@
 //! posted as JSON to `url`; then comes a 200. Context comes in through `ServerLayer` and goes out
 //! through `ClientLayer`, so the harness sees nothing but ours.
 
+use std::io;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, StatusCode, header};
 use axum::routing::post;
 use axum::{Json, Router};
+use campanile::Telemetry;
 use campanile::http::client::{ByChain, Client};
 use campanile::http::{ClientLayer, ServerLayer};
-use campanile::recorder::{Handle, Source, Stock};
+use campanile::logs::Sink;
+use campanile::recorder::{Handle, Source};
+use campanile_otlp_receiver::Receiver;
 use hyper_util::client::legacy::{self, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
-use opentelemetry::metrics::MeterProvider as _;
-use opentelemetry::trace::TracerProvider as _;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
 use serde_json::Value;
 use tower::{Layer, ServiceExt};
@@ -60,9 +62,42 @@ async fn run(State(client): State<HttpClient>, Json(errands): Json<Vec<Errand>>)
     StatusCode::OK
 }
 
-/// An SDK that samples by `sampler` and exports nothing.
-pub fn silent(sampler: Sampler) -> Handle {
-    let tracer = SdkTracerProvider::builder().with_sampler(sampler).build();
-    let meter = SdkMeterProvider::builder().build();
-    Handle::new(Stock::new(tracer.tracer("w3c"), meter.meter("w3c")))
+/// A telemetry pipeline, and a receiver in this process for what it exports.
+#[derive(Debug)]
+pub struct Pipeline {
+    telemetry: Telemetry,
+    /// Kept, as long as there may be something to receive.
+    _receiver: Receiver,
+}
+
+impl Pipeline {
+    /// Samples by this value of `OTEL_TRACES_SAMPLER`. It is the lean pipeline, unless
+    /// `CAMPANILE_PIPELINE` says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// When no port is free.
+    pub async fn start(sampler: &str) -> io::Result<Self> {
+        let receiver = Receiver::start().await.map_err(io::Error::other)?;
+        let telemetry = Telemetry::from_env("w3c")
+            .environment(|name| match name {
+                "CAMPANILE_PIPELINE" => std::env::var(name).ok(),
+                _ => None,
+            })
+            .default_endpoint(receiver.grpc_endpoint())
+            .setting("OTEL_TRACES_SAMPLER", sampler)
+            .drop_deadline(Duration::from_millis(500))
+            .lines(Sink::nowhere())
+            .build();
+        Ok(Self {
+            telemetry,
+            _receiver: receiver,
+        })
+    }
+}
+
+impl Source for Pipeline {
+    fn recorder(&self) -> Handle {
+        self.telemetry.recorder()
+    }
 }

@@ -9,7 +9,6 @@ use std::net::Ipv4Addr;
 
 use campanile_tests::w3c;
 use clap::Parser;
-use opentelemetry_sdk::trace::Sampler;
 
 /// Posts what it is told to, with the trace context that came in.
 #[derive(Parser)]
@@ -26,11 +25,12 @@ struct Arguments {
 async fn main() -> std::io::Result<()> {
     let arguments = Arguments::parse();
     let sampler = if arguments.unsampled {
-        Sampler::AlwaysOff
+        "always_off"
     } else {
-        Sampler::AlwaysOn
+        "always_on"
     };
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, arguments.port)).await?;
     println!("w3c-service http://{}/", listener.local_addr()?);
-    axum::serve(listener, w3c::app(&w3c::silent(sampler))).await
+    let pipeline = w3c::Pipeline::start(sampler).await?;
+    axum::serve(listener, w3c::app(&pipeline)).await
 }

@@ -18,23 +18,20 @@ use campanile::propagation::{Baggage, Parent};
 use campanile_tests::w3c;
 use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
-use opentelemetry_sdk::trace::Sampler;
 use serde_json::json;
 
 use self::row::{Members, Row, SPAN, TRACE, Trace, members};
 use self::wire::{Callbacks, Lines, post, values};
 
 /// A sampler that a service may have, and what it makes of the sampled flag.
-type Sampling = (&'static str, fn() -> Sampler, fn(Trace) -> bool);
+type Sampling = (&'static str, fn(Trace) -> bool);
 
 const SAMPLING: [Sampling; 3] = [
-    ("always on", || Sampler::AlwaysOn, |_| true),
-    ("always off", || Sampler::AlwaysOff, |_| false),
-    (
-        "parent-based",
-        || Sampler::ParentBased(Box::new(Sampler::AlwaysOn)),
-        |trace| !matches!(trace, Trace::Kept { sampled: false, .. }),
-    ),
+    ("always_on", |_| true),
+    ("always_off", |_| false),
+    ("parentbased_always_on", |trace| {
+        !matches!(trace, Trace::Kept { sampled: false, .. })
+    }),
 ];
 
 async fn serve(app: Router) -> SocketAddr {
@@ -145,8 +142,9 @@ fn check_members(row: &Row, came: &Lines, name: &str, expected: &Members) {
 
 async fn check(rows: Vec<Row>) {
     let callbacks = Callbacks::listen().await;
-    for (name, sampler, decide) in SAMPLING {
-        let service = serve(w3c::app(&w3c::silent(sampler()))).await;
+    for (name, decide) in SAMPLING {
+        let pipeline = w3c::Pipeline::start(name).await.unwrap();
+        let service = serve(w3c::app(&pipeline)).await;
         for row in &rows {
             println!("{name}: {}", row.describe());
             let came = hop(service, &callbacks, row).await;
@@ -175,8 +173,9 @@ async fn baggage_is_judged_as_the_specification_asks() {
 #[tokio::test]
 async fn every_outgoing_call_gets_a_span_id_of_its_own_sampled_or_not() {
     let callbacks = Callbacks::listen().await;
-    for (name, sampler, _) in SAMPLING {
-        let service = serve(w3c::app(&w3c::silent(sampler()))).await;
+    for (name, _) in SAMPLING {
+        let pipeline = w3c::Pipeline::start(name).await.unwrap();
+        let service = serve(w3c::app(&pipeline)).await;
         for parent in [
             None,
             Some(row::good("01")),
@@ -233,7 +232,7 @@ async fn rewrite(request: Request, next: Next) -> Response {
 async fn values_are_decoded_on_read_and_encoded_on_write_and_never_create_a_member() {
     let line = "Values are percent-decoded on read only (invalid UTF-8 to U+FFFD) and re-encoded on write, `%` itself included";
     let callbacks = Callbacks::listen().await;
-    let pipeline = w3c::silent(Sampler::AlwaysOn);
+    let pipeline = w3c::Pipeline::start("always_on").await.unwrap();
     let app = w3c::bare(&pipeline).layer(from_fn(rewrite));
     let service = serve(app.layer(ServerLayer::new(&pipeline))).await;
     for (sent, expected) in [
