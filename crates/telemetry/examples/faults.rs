@@ -409,18 +409,19 @@ fn of(report: &Report, signal: Signal) -> Option<&campanile_telemetry::SignalSta
 fn table(modes: &[&(Mode, &str, &str, &str)], results: &[Option<Outcome>], seconds: u64) -> String {
     let mut text = format!(
         "# What a collector's fault costs\n\n\
-         Written by `cargo run -p campanile-telemetry --example faults -- --write docs/faults.md`: {RATE} requests a second \
+         Written by `cargo xtask faults`: {RATE} requests a second \
          for {seconds} s, {} spans, {} log records and {} increments offered. *Lost* counts unique items that the collector \
          does not have, in percent of spans / log records. The SDK's column is what the plain OpenTelemetry SDK 0.33.1 lost \
          under the same load (default batch processors; measured 2026-11-22).\n\n\
-         Defaults throughout; flush and shutdown have 5 s each, so a fault that never ends costs what was offered, and the \
+         Over the {} pipeline, by `CAMPANILE_PIPELINE`. Defaults throughout; flush and shutdown have 5 s each, so a fault that never ends costs what was offered, and the \
          report says so. `=` means that the books agree with the collector: offered = delivered + rejected + lost by reason, \
          and no item delivered that the collector does not have.\n\n\
          | fault | over | lost by the SDK | lost by Campanile | books | counter at the end | duplicates | p99 of a request | flush, shutdown | caught up after | lines | bytes held |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         2 * RATE * seconds,
         RATE * seconds,
-        RATE * seconds
+        RATE * seconds,
+        only_the_pipeline("CAMPANILE_PIPELINE").unwrap_or_else(|| "lean".to_owned()),
     );
     for (index, (_, name, grpc, http)) in modes.iter().enumerate() {
         for (over, sdk, result) in [
