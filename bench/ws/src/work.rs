@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use campanile_ws::{Session, observe};
+use campanile_telemetry::Telemetry;
+use campanile_ws::{Session, Sessions, observe};
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use opentelemetry_sdk::metrics::SdkMeterProvider;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -96,13 +96,15 @@ pub enum Contender {
     Floor,
     /// The same with barrier pings, whose pongs are read: ages at receipt, too.
     Receipt,
-    /// The layer, over the plain SDK.
+    /// The layer, over our own series: what a user gets.
     Observed,
+    /// The layer, over the SDK's.
+    Stock,
 }
 
 impl Contender {
     /// Those that are measured.
-    pub const LAYERED: [Self; 3] = [Self::Floor, Self::Receipt, Self::Observed];
+    pub const LAYERED: [Self; 4] = [Self::Floor, Self::Receipt, Self::Observed, Self::Stock];
 
     /// What it is compared with.
     pub fn bare(self) -> Self {
@@ -119,6 +121,7 @@ impl Contender {
             Self::Floor => "floor",
             Self::Receipt => "receipt",
             Self::Observed => "observed",
+            Self::Stock => "stock",
         }
     }
 
@@ -143,19 +146,19 @@ pub struct Socket {
     sender: Sender,
     message: Message,
     reads: bool,
-    _meters: Option<SdkMeterProvider>,
+    _telemetry: Option<Telemetry>,
 }
 
 impl Socket {
     /// Opens a socket. Call it inside the runtime.
     pub async fn open(wire: Wire, contender: Contender) -> io::Result<Self> {
-        let mut meters = None;
+        let mut telemetry = None;
         let sender = match wire {
             Wire::Memory => {
                 let bare = raw(Peer::default()).await;
                 match contender {
                     Contender::Bare | Contender::BareRead => Sender::Bare(bare),
-                    _ => Sender::Memory(session(bare, contender, &mut meters)),
+                    _ => Sender::Memory(session(bare, contender, &mut telemetry)),
                 }
             }
             Wire::Tcp => {
@@ -164,7 +167,7 @@ impl Socket {
                 let bare = raw(tokio::net::TcpStream::from_std(stream)?).await;
                 match contender {
                     Contender::Bare | Contender::BareRead => Sender::BareTcp(bare),
-                    _ => Sender::Tcp(session(bare, contender, &mut meters)),
+                    _ => Sender::Tcp(session(bare, contender, &mut telemetry)),
                 }
             }
         };
@@ -172,7 +175,7 @@ impl Socket {
             sender,
             message: Message::binary(Bytes::from_static(&[7; 64])),
             reads: contender.bare() == Contender::BareRead || contender == Contender::BareRead,
-            _meters: meters,
+            _telemetry: telemetry,
         })
     }
 
@@ -199,17 +202,13 @@ async fn raw<S: AsyncRead + AsyncWrite + Unpin>(stream: S) -> Stream<S> {
 fn session<S>(
     bare: Stream<S>,
     contender: Contender,
-    meters: &mut Option<SdkMeterProvider>,
+    telemetry: &mut Option<Telemetry>,
 ) -> Session<Stream<S>> {
-    let handle = match contender {
-        Contender::Observed => {
-            let (handle, provider) = pipeline();
-            *meters = Some(provider);
-            handle
-        }
-        _ => floor(),
+    let sessions = match contender {
+        Contender::Observed => Sessions::new(telemetry.insert(pipeline("lean"))),
+        Contender::Stock => Sessions::new(telemetry.insert(pipeline("stock"))),
+        _ => Sessions::new(&floor()),
     };
-    let sessions = campanile_ws::Sessions::new(&handle);
     let observed = observe(bare, &sessions).endpoint("bench");
     match contender {
         Contender::Receipt => observed.with_pings().start(),
