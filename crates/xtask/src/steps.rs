@@ -134,6 +134,7 @@ const LONG: &[Step] = &[
             "--",
             "--check",
         ],
+        variable: None,
     },
     Step {
         name: "cost of a message",
