@@ -1,4 +1,6 @@
-//! One task for each process that keeps the store informed, and does what the store asks.
+//! Two tasks for each process: one keeps the store informed, the other renews the lease and does
+//! what the store asks. The lease must not wait behind thousands of saves: a node that is only busy
+//! would look gone, and the others would take its sessions.
 //!
 //! Nothing that a connection does waits for the store: what is new is gathered and written behind.
 //! When the store fails it is counted, what could not be told stays to be told, and the sessions go
@@ -60,6 +62,7 @@ pub(crate) fn start(sessions: &Sessions) -> bool {
         return false;
     };
     let running = Running(hub.clone());
+    runtime.spawn(beats(Arc::downgrade(sessions.shared()), hub.clone()));
     runtime.spawn(run(Arc::downgrade(sessions.shared()), running));
     true
 }
@@ -73,6 +76,18 @@ impl Drop for Running {
     }
 }
 
+async fn beats(shared: Weak<Shared>, hub: Arc<Hub>) {
+    while let Some(sessions) = shared.upgrade().map(Sessions::of) {
+        let next = Instant::now() + BEAT;
+        if hub.has_left() {
+            return;
+        }
+        beat(&sessions, &hub).await;
+        drop(sessions);
+        sleep_until(next).await;
+    }
+}
+
 async fn run(shared: Weak<Shared>, running: Running) {
     let hub = &running.0;
     let mut next_beat = Instant::now();
@@ -83,7 +98,6 @@ async fn run(shared: Weak<Shared>, running: Running) {
         }
         if next_beat <= Instant::now() {
             next_beat = Instant::now() + BEAT;
-            beat(&sessions, hub).await;
             if beats % LOOK == 0 {
                 look(&sessions, hub).await;
             }
@@ -141,7 +155,10 @@ async fn look(sessions: &Sessions, hub: &Arc<Hub>) {
 }
 
 /// Writes what is new. Returns whether all of it is in the store now.
+///
+/// One at a time: what another call has taken on is told, or put back, before this one looks.
 pub(crate) async fn flush(sessions: &Sessions, hub: &Arc<Hub>) -> bool {
+    let _turn = hub.flushing.lock().await;
     let store = &hub.settings.store;
     let mut complete = true;
     let dirty: HashSet<u128> = hub.take_dirty().into_iter().collect();

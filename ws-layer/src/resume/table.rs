@@ -48,6 +48,8 @@ pub(crate) struct Hub {
     pub(crate) saved: Notify,
     /// Whether there is a keeper.
     is_kept: AtomicBool,
+    /// Held while the store is told.
+    pub(crate) flushing: tokio::sync::Mutex<()>,
     /// Sessions whose save failed.
     failed: Mutex<Vec<u128>>,
     /// Whether this node has handed its sessions over.
@@ -110,6 +112,7 @@ impl Hub {
             work: Notify::new(),
             saved: Notify::new(),
             is_kept: AtomicBool::new(false),
+            flushing: tokio::sync::Mutex::default(),
             failed: Mutex::default(),
             has_left: AtomicBool::new(false),
             storm: Mutex::new(Storm::new()),

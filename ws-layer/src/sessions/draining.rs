@@ -88,12 +88,14 @@ impl Sessions {
         let mut leaving = leaving.into_iter().enumerate().peekable();
         let mut tick = 0;
         loop {
-            let (now, next) = (TICK * tick, TICK * (tick + 1));
+            let next = TICK * (tick + 1);
             while let Some((i, signal)) = leaving.next_if(|(i, _)| pace.of(*i).at < next) {
                 let leave = pace.of(i);
-                let rest = leave.at.saturating_sub(now).as_millis();
-                let rest = u32::try_from(rest).unwrap_or(u32::MAX);
-                signal.logical(|logical| logical.after = Some(leave.after.saturating_add(rest)));
+                // From now, not from when it was to leave: whoever is told late arrives in time.
+                let arrives = leave.at + Duration::from_millis(leave.after.into());
+                let after = arrives.saturating_sub(began.elapsed()).as_millis();
+                let after = u32::try_from(after).unwrap_or(u32::MAX);
+                signal.logical(|logical| logical.after = Some(after));
                 signal.order(Order::Drain);
             }
             let remaining = self.open();

@@ -29,7 +29,7 @@ pub(super) struct Attempting<'a> {
 
 /// What a claim found out.
 enum Claiming {
-    Taken(Box<Taken>, bool),
+    Taken(Box<Taken>),
     Failed(Rung),
     /// The store does not know the session, or nothing.
     Without(Option<Rung>),
@@ -46,7 +46,7 @@ impl Attempting<'_> {
             return Ok(Err(Rung::UnknownSession));
         }
         match self.claim().await {
-            Claiming::Taken(taken, was_open) => self.taken(*taken, was_open).map(Ok),
+            Claiming::Taken(taken) => self.taken(*taken).map(Ok),
             Claiming::Failed(rung) => Ok(Err(rung)),
             Claiming::Without(otherwise) => self.without(otherwise),
         }
@@ -71,7 +71,6 @@ impl Attempting<'_> {
 
     async fn claim(&self) -> Claiming {
         let Self { hub, token, .. } = self;
-        let mut was_open = false;
         for time in 0..=TIMES {
             let claim = Claim {
                 sid: token.sid,
@@ -90,9 +89,8 @@ impl Attempting<'_> {
                     self.replayed(&record).await;
                     Claiming::Failed(Rung::TokenReplayed)
                 }
-                Some(Claimed::Taken(taken)) => Claiming::Taken(taken, was_open),
+                Some(Claimed::Taken(taken)) => Claiming::Taken(taken),
                 Some(Claimed::Open(_)) => {
-                    was_open = true;
                     tokio::time::sleep(AGAIN).await;
                     continue;
                 }
@@ -171,7 +169,7 @@ impl Attempting<'_> {
         Ok(arrival)
     }
 
-    fn taken(&self, taken: Taken, was_open: bool) -> Result<Arrival, Ahead> {
+    fn taken(&self, taken: Taken) -> Result<Arrival, Ahead> {
         let Taken {
             before,
             generation,
@@ -200,14 +198,12 @@ impl Attempting<'_> {
         } else {
             whole_tail(seq, before.sent, entries)
         };
-        // A holder that was asked may have lost the connection by itself just before, and counted
-        // that: then the client returns, and nothing was in conflict.
-        let was_open = match before.detached {
-            Some(detached) => detached.cause == Cause::Superseded,
-            None => was_open,
-        };
+        // Its node has let go of it for us. One that does not is dead, or as good as.
+        let released = before
+            .detached
+            .is_some_and(|detached| detached.cause == Cause::Superseded);
         let rung = match plan {
-            _ if was_open => Rung::Conflict,
+            _ if released => Rung::Conflict,
             _ if !is_whole => Rung::Resynced,
             Plan { lost: 1.., .. } => Rung::Resynced,
             Plan { replayed: 1.., .. } => Rung::Replayed,
@@ -217,7 +213,7 @@ impl Attempting<'_> {
         arrival.found = Found::Stored(entries);
         arrival.cause = before.detached.map(|detached| detached.cause);
         arrival.gap = self.gap(before.detached.map_or(before.heard, |detached| detached.at));
-        arrival.uncounted = before.detached.is_none() && !was_open;
+        arrival.uncounted = before.detached.is_none();
         self.link(&mut arrival, Mark::from_bytes(before.mark));
         Ok(arrival)
     }

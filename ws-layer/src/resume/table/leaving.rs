@@ -21,7 +21,8 @@ impl Hub {
         }
         loop {
             self.retry();
-            if flush(sessions, self).await || Instant::now() >= until {
+            let is_told = flush(sessions, self).await && self.is_all_told();
+            if is_told || Instant::now() >= until {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;

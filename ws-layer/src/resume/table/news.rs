@@ -1,7 +1,7 @@
 //! What the store is to be told, and what it was told.
 
 use std::collections::HashMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Hub;
 use crate::resume::logical::Logical;
@@ -32,6 +32,15 @@ impl Hub {
         let failed = std::mem::take(&mut *failed);
         let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
         dirty.extend(failed);
+    }
+
+    /// Whether nothing waits to be told.
+    pub(super) fn is_all_told(&self) -> bool {
+        let is_empty = |sids: &Mutex<Vec<u128>>| {
+            let sids = sids.lock().unwrap_or_else(PoisonError::into_inner);
+            sids.is_empty()
+        };
+        is_empty(&self.dirty) && is_empty(&self.failed)
     }
 
     /// Whether the store has the session, as far as is known.

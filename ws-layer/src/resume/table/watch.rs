@@ -67,6 +67,18 @@ impl Hub {
         } = adopted;
         let series = sessions.series_named(&record.endpoint, Role::Server);
         let mut table = self.lock();
+        let held = table.held.get(&record.sid).and_then(Held::generation);
+        let is_later = |held: u32| {
+            let ahead = Seq(held).since(Seq(record.generation));
+            ahead.is_some_and(|ahead| ahead > 0)
+        };
+        if held.is_some_and(is_later) {
+            // Its client was faster: it has claimed here what the store had just given us.
+            if was_attached {
+                series.detachment();
+            }
+            return;
+        }
         self.leave_behind(&mut table, record.sid);
         table.waiting.insert((since(&record), record.sid));
         series.detached(1);
