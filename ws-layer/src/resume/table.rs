@@ -28,6 +28,7 @@ use super::settings::{Keep, Resume};
 use super::store::{Detached, NodeId, Record};
 use super::storm::Storm;
 use super::token::Token;
+use crate::Cause;
 use crate::endpoint::Series;
 use crate::line::Signal;
 use crate::mark::Mark;
@@ -72,9 +73,26 @@ enum Held {
 
 struct Away {
     signal: Arc<Signal>,
+    /// When the last byte came in.
     at: u64,
+    /// When it was let go.
+    since: u64,
     /// Whether the detachment was counted: one for the sake of another node's claim is not yet.
     counted: bool,
+}
+
+impl Away {
+    /// No other node has claimed it: whoever does from now on brings back its client, and is not in
+    /// conflict with us.
+    fn waits_for_its_client(&self) {
+        let mut slot = self.signal.lock();
+        let logical = slot.flow.as_mut().and_then(|flow| flow.logical.as_mut());
+        let Some(logical) = logical else { return };
+        if let Some(detached) = &mut logical.detached {
+            detached.cause = Cause::Network;
+            logical.touch();
+        }
+    }
 }
 
 /// What became of a session whose connection ended.

@@ -9,7 +9,7 @@ use crate::resume::SessionEnd;
 use crate::resume::keeper::{CLAIM, END, asked};
 use crate::resume::ladder::Rung;
 use crate::resume::logical::Plan;
-use crate::resume::store::{Claim, Claimed, Record, Taken};
+use crate::resume::store::{Claim, Claimed, Detached, Record, Taken};
 use crate::resume::table::{Hub, Local, valid};
 use crate::resume::token::Token;
 use crate::{Cause, Role, Sessions};
@@ -154,8 +154,10 @@ impl Attempting<'_> {
     /// It is here, and was not claimed elsewhere.
     fn here(&self, local: &Local, generation: u32) -> Result<Arrival, Ahead> {
         let plan = local.plan.ok_or(Ahead)?;
+        // Let go for another node's sake, and claimed here after all.
+        let released = |detached: Detached| detached.cause == Cause::Superseded;
         let rung = match (local.detached, plan) {
-            (None, _) => Rung::Conflict,
+            _ if local.detached.is_none_or(released) => Rung::Conflict,
             (_, Plan { lost: 1.., .. }) => Rung::Resynced,
             (_, Plan { replayed: 1.., .. }) => Rung::Replayed,
             _ => Rung::Resumed,

@@ -180,6 +180,7 @@ impl Hub {
         let away = Away {
             signal: signal.clone(),
             at,
+            since: self.now(),
             counted: true,
         };
         table.waiting.insert((at, sid));

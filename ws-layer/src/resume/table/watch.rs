@@ -37,6 +37,7 @@ impl Hub {
             let away = Away {
                 signal: parked.clone(),
                 at,
+                since: self.now(),
                 counted: false,
             };
             table.waiting.insert((at, sid));
@@ -126,9 +127,10 @@ impl Hub {
         for held in held.values_mut() {
             if let Held::Detached(away) = held
                 && !away.counted
-                && now > away.at.saturating_add(5_000)
+                && now > away.since.saturating_add(5_000)
             {
                 away.counted = true;
+                away.waits_for_its_client();
                 away.signal.series.detached(1);
                 away.signal.series.detachment();
             }
