@@ -69,6 +69,9 @@ const BEGINNINGS: &[(&str, Form)] = &[
     ("AGE-SECRET-KEY-", Form::AtLeast(20)),
 ];
 
+/// Fewer bytes are not searched many at once, but slowly one by one.
+const LEAST: usize = 18;
+
 /// Finds all of them in one pass.
 #[derive(Debug)]
 pub(super) struct Tokens {
@@ -104,6 +107,14 @@ impl Tokens {
     }
 
     pub(super) fn find(&self, text: &[u8], finds: &mut Vec<Find>) {
+        let mut room = [0; LEAST];
+        if let Some(room_for_it) = room.get_mut(..text.len()) {
+            // No beginning has a zero in it.
+            room_for_it.copy_from_slice(text);
+            if self.next(&room, 0).is_none() {
+                return;
+            }
+        }
         let mut at = 0;
         let mut has_key_id = false;
         while let Some((pattern, start, end)) = self.next(text, at) {
@@ -308,5 +319,26 @@ fn secret_keys(text: &[u8], finds: &mut Vec<Find>) {
             });
         }
         at = stop;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_text_is_searched_as_fast_as_a_long_one() {
+        assert!(
+            BEGINNINGS
+                .iter()
+                .all(|(literal, _)| !literal.contains('\0'))
+        );
+        if let Search::Packed(searcher) = Tokens::new().search {
+            assert!(
+                searcher.minimum_len() <= LEAST,
+                "{}",
+                searcher.minimum_len()
+            );
+        }
     }
 }
