@@ -89,12 +89,18 @@ pub(crate) fn escaped(out: &mut Vec<u8>, text: &str) {
 
 /// How many bytes at the beginning need no escape.
 fn clean_len(bytes: &[u8]) -> usize {
-    let (words, _) = bytes.as_chunks::<8>();
+    let (words, tail) = bytes.as_chunks::<8>();
     let clean = words
         .iter()
         .take_while(|word| !has_special(u64::from_le_bytes(**word)))
-        .count()
-        * 8;
+        .count();
+    // Most often it is all of it: what is left is asked as a word, too.
+    let mut last = [b' '; 8];
+    last[..tail.len()].copy_from_slice(tail);
+    if clean == words.len() && !has_special(u64::from_le_bytes(last)) {
+        return bytes.len();
+    }
+    let clean = clean * 8;
     let rest = bytes[clean..].iter().take_while(|byte| !is_special(**byte));
     clean + rest.count()
 }

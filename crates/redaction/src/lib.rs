@@ -20,6 +20,7 @@ mod kind;
 mod pseudonyms;
 mod query;
 mod redactor;
+mod repeated;
 mod shapes;
 mod url;
 
@@ -27,4 +28,5 @@ pub use kind::Kind;
 pub use pseudonyms::{PseudonymKeyError, Pseudonyms};
 pub use query::{CONVENTIONAL_KEYS, REDACTED, redact_query, redact_query_keys};
 pub use redactor::{Builder, Redactor};
+pub use repeated::Repeated;
 pub use url::redact_url;

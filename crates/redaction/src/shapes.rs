@@ -22,10 +22,6 @@ const PASSES: usize = 4;
 /// Nothing shorter holds anything of a form that is not told by `=`, `:`, a blank or digits.
 const SHORTEST_TOKEN: usize = 20;
 
-/// Texts up to this length are asked in a copy of this length that ends in zeros: as many bytes as
-/// fit a register are asked together, fewer one by one.
-const SHORT: usize = 32;
-
 /// A place in a text that must not leave.
 #[derive(Debug, Eq, PartialEq)]
 struct Find {
@@ -44,40 +40,22 @@ struct Signs {
 
 impl Signs {
     fn of(text: &[u8]) -> Self {
-        let mut room = [0; SHORT];
-        if let Some(room_for_it) = room.get_mut(..text.len()) {
-            room_for_it.copy_from_slice(text);
-            return Self::of_piece(&room);
-        }
-        // No piece is so long that a byte could not count its digits.
-        text.chunks(240).map(Self::of_piece).fold(
-            Self::default(),
-            |Self {
-                 assigns,
-                 blank,
-                 digits,
-             },
-             piece| Self {
-                assigns: assigns | piece.assigns,
-                blank: blank | piece.blank,
-                digits: digits + piece.digits,
-            },
-        )
-    }
-
-    /// Without branches and in single bytes, so that it is done for sixteen of them at once.
-    #[inline(always)]
-    fn of_piece(piece: &[u8]) -> Self {
-        let (mut assigns, mut blank, mut digits) = (0, 0, 0_u8);
-        for byte in piece {
-            assigns |= u8::from(*byte == b'=') | u8::from(*byte == b':');
-            blank |= u8::from(*byte == b' ');
-            digits += u8::from(byte.wrapping_sub(b'0') < 10);
+        let (mut assigns, mut blank, mut digits) = (0, 0, 0);
+        // Without branches and in single bytes, so that it is done for sixteen of them at once; no
+        // piece is so long that a byte could not count its digits.
+        for piece in text.chunks(240) {
+            let mut found = 0_u8;
+            for byte in piece {
+                assigns |= u8::from(*byte == b'=') | u8::from(*byte == b':');
+                blank |= u8::from(*byte == b' ');
+                found += u8::from(byte.wrapping_sub(b'0') < 10);
+            }
+            digits += usize::from(found);
         }
         Self {
             assigns: assigns > 0,
             blank: blank > 0,
-            digits: digits.into(),
+            digits,
         }
     }
 }

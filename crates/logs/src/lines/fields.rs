@@ -160,12 +160,31 @@ impl<'a> Collector<'a> {
             return;
         }
         let start = self.fields.values.len();
-        let text = self.redactor.text(text);
-        match (self.format, known) {
-            (Format::Pretty, Known::Message) => readable(&mut self.fields.values, &text),
-            _ => self.format.string(&mut self.fields.values, &text),
+        match known {
+            Known::Message => self.set_message(text),
+            _ => {
+                let text = self.redactor.text(text);
+                self.format.string(&mut self.fields.values, &text);
+            }
         }
         self.fields.known[known as usize] = Some(start..self.fields.values.len());
+    }
+
+    fn set_message(&mut self, text: &str) {
+        let values = &mut self.fields.values;
+        let mut last = self.template.message.borrow_mut();
+        if let Some(value) = last.find(text) {
+            return values.extend_from_slice(value);
+        }
+        let start = values.len();
+        let clean = self.redactor.text(text);
+        match self.format {
+            Format::Json => json::string(values, &clean),
+            Format::Pretty => readable(values, &clean),
+        }
+        if matches!(clean, Cow::Borrowed(_)) {
+            last.keep(text, &values[start..]);
+        }
     }
 
     fn set_target(&mut self, text: &str) {

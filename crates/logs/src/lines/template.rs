@@ -1,8 +1,9 @@
 //! What is the same on every line of one place in the source: worked out once for each thread.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use campanile_redaction::Redactor;
+use campanile_redaction::{Redactor, Repeated};
 use campanile_semconv::attribute as a;
 use tracing::Metadata;
 
@@ -106,6 +107,8 @@ pub(super) struct Template {
     pub(super) event: Option<Vec<u8>>,
     /// The target, as a value.
     pub(super) target: Vec<u8>,
+    /// The last clean message, as a value.
+    pub(super) message: RefCell<Repeated>,
 }
 
 impl Template {
@@ -158,6 +161,7 @@ impl Template {
             has_domain: names().any(|name| Known::find(name) == Some(Known::Domain)),
             event: given_name(metadata).map(value),
             target: value(metadata.target()),
+            message: RefCell::default(),
         }
     }
 }

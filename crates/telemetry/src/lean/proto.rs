@@ -87,8 +87,12 @@ pub(crate) const fn field_len(bytes: usize) -> usize {
 /// Appends bytes or text as a field.
 #[inline]
 pub(crate) fn bytes(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
-    out.push(tag);
-    varint(out, value.len() as u64);
+    if value.len() < 0x80 {
+        out.extend_from_slice(&[tag, value.len() as u8]);
+    } else {
+        out.push(tag);
+        varint(out, value.len() as u64);
+    }
     out.extend_from_slice(value);
 }
 
@@ -141,11 +145,18 @@ fn attribute(
 ) {
     let length = field_len(key.len()) + field_len(value_len);
     out.reserve(field_len(length));
-    out.push(tag);
-    varint(out, length as u64);
-    bytes(out, tag::KEY, key);
-    out.push(tag::VALUE);
-    varint(out, value_len as u64);
+    if length < 0x80 {
+        // so every length in it takes one byte
+        out.extend_from_slice(&[tag, length as u8, tag::KEY, key.len() as u8]);
+        out.extend_from_slice(key);
+        out.extend_from_slice(&[tag::VALUE, value_len as u8]);
+    } else {
+        out.push(tag);
+        varint(out, length as u64);
+        bytes(out, tag::KEY, key);
+        out.push(tag::VALUE);
+        varint(out, value_len as u64);
+    }
     value(out);
 }
 

@@ -1,5 +1,8 @@
 //! What is the same for all records of one place in the source.
 
+use std::cell::RefCell;
+
+use campanile_redaction::Repeated;
 use campanile_semconv::attribute;
 use tracing::{Level, Metadata};
 
@@ -58,6 +61,8 @@ pub(super) struct Site {
     pub(super) names: Vec<&'static str>,
     /// The event may say its domain itself.
     pub(super) has_domain: bool,
+    /// The last clean message, as a whole field.
+    pub(super) body: RefCell<Repeated>,
 }
 
 impl Site {
@@ -84,6 +89,7 @@ impl Site {
             plans: names.iter().enumerate().map(plan).collect(),
             has_domain: names.iter().any(|name| is_domain(name)),
             names: names.clone(),
+            body: RefCell::default(),
         };
         if !is_log {
             site.locate(metadata);

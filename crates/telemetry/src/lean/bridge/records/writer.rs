@@ -1,5 +1,6 @@
 //! The fields of an event as body and attributes of its record.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -174,11 +175,20 @@ impl<'a> Writer<'a> {
     }
 
     fn body(&mut self, text: &str) {
-        if self.buffers.body.is_empty() {
-            let clean = self.values.text(text);
-            proto::message(&mut self.buffers.body, tag::LOG_BODY, |out| {
-                proto::string_value(out, clean.as_bytes());
-            });
+        let body = &mut self.buffers.body;
+        if !body.is_empty() {
+            return;
+        }
+        let mut last = self.site.body.borrow_mut();
+        if let Some(field) = last.find(text) {
+            return body.extend_from_slice(field);
+        }
+        let clean = self.values.text(text);
+        proto::message(body, tag::LOG_BODY, |out| {
+            proto::string_value(out, clean.as_bytes());
+        });
+        if matches!(clean, Cow::Borrowed(_)) {
+            last.keep(text, body);
         }
     }
 }
