@@ -16,7 +16,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{Span, Tracer};
 
 /// Long enough for a loaded machine; nothing waits for it when all goes well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Over {
