@@ -3,9 +3,10 @@
 use std::mem::swap;
 use std::time::Instant;
 
-use campanile_propagation::{Baggage, Extracted, Trust};
+use campanile_propagation::{Baggage, Extracted, Formats, Trust, Unread};
 use campanile_recorder::{
-    Caller, Exchange, Head, LogAttributes, Outcome, RequestId, Route, Seed, Tracing,
+    Caller, Exchange, Head, HeadMore, LogAttributes, Outcome, RequestId, Route, RouteKey, Seed,
+    Tracing,
 };
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
@@ -21,13 +22,18 @@ use crate::server::Shared;
 use crate::settings::{Observe, Settings};
 use crate::{grpc, head};
 
-/// What the rules of the application said about a request.
+/// What only some layers are asked for: what the rules of the application said about a request, and
+/// what was found in it.
 #[derive(Default)]
-struct Verdict {
+struct Asked {
     trust: Trust,
     observe: Observe,
     route: Option<String>,
     attributes: Vec<KeyValue>,
+    origin: Origin,
+    options: Option<Box<Options>>,
+    found: Option<Extracted>,
+    members: Vec<(&'static str, String)>,
 }
 
 /// The head of a request, without its body's type.
@@ -45,78 +51,83 @@ impl Shared {
     #[inline]
     pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Kept {
         let clock = Instant::now();
+        if self.settings.is_asked || self.formats != Formats::default() {
+            return self.begin_asked(request, clock);
+        }
+        let view = View::of(request);
+        if view.is_unusual() {
+            return self.begin_asked(request, clock);
+        }
+        self.open(&view, None, clock)
+    }
+
+    /// The same where there is more to do than usually.
+    #[cold]
+    #[inline(never)]
+    fn begin_asked<B>(&self, request: &mut Request<B>, clock: Instant) -> Kept {
         let settings = &self.settings;
-        let verdict = settings.judge(request);
-        if verdict.observe == Observe::Nothing {
+        let mut asked = settings.judge(request);
+        if asked.observe == Observe::Nothing {
             return Kept::default();
         }
-        let view = View {
-            method: request.method(),
-            uri: request.uri(),
-            version: request.version(),
-            headers: request.headers(),
-            lines: head::Lines::read(request.headers()),
-            extensions: request.extensions(),
-        };
+        let view = View::of(request);
         let is_upgrade = view.lines.asks_for_upgrade(view.method);
-        let mut kept = self.open(&view, verdict, clock);
-        if let Some(watched) = kept.get_mut()
-            && (is_upgrade || watched.options.is_some())
-        {
-            watched.tell_inside(is_upgrade, request);
+        asked.options = Options::of(settings, view.headers);
+        if let Some(proxies) = &settings.proxies {
+            let peer = head::peer(view.extensions).map(|peer| peer.ip());
+            asked.origin = proxies.origin(peer, view.headers);
+        }
+        if settings.role.extracts {
+            let found = asked.found.insert(self.find(&view, asked.trust));
+            asked.members = settings.members(&found.carried.baggage);
+        }
+        settings.attributes(&view, &asked.members, &mut asked.attributes);
+        let mut kept = self.open(&view, Some(&mut asked), clock);
+        if let Some(watched) = kept.get_mut() {
+            if let Some(members) = LogAttributes::new(asked.members) {
+                watched.exchange.add_to_context(members);
+            }
+            if is_upgrade || watched.options.is_some() {
+                watched.tell_inside(is_upgrade, request);
+            }
         }
         kept
     }
 
-    fn open(&self, view: &View<'_>, verdict: Verdict, clock: Instant) -> Kept {
+    fn open(&self, view: &View<'_>, asked: Option<&mut Asked>, clock: Instant) -> Kept {
         let settings = &self.settings;
-        let options = Options::of(settings, view.headers);
         let peer = head::peer(view.extensions);
-        let origin = match &settings.proxies {
-            Some(proxies) => proxies.origin(peer.map(|peer| peer.ip()), view.headers),
-            None => Origin::default(),
-        };
-        let (caller, found) = self.caller(view, verdict.trust);
         let mut key = head::key(view.method, view.version, view.uri, settings.https);
-        if let Some(is_https) = origin.is_https {
-            key.scheme = if is_https { "https" } else { "http" };
-        }
-        let matched = crate::route::template(view.extensions);
-        key.template = matched.or(verdict.route.as_deref());
+        key.template = crate::route::template(view.extensions);
         key.domain = settings.domain;
-        let route = Route::find(&key);
         let is_grpc = view.method == Method::POST && grpc::is_grpc(view.headers);
-        let mut attributes = verdict.attributes;
-        let members = settings.attributes(view, &found.carried.baggage, is_grpc, &mut attributes);
-        let query = view.uri.query().map(|query| settings.redact(query));
-        let authority = match &origin.host {
-            Some(host) => Some(host.as_bytes()),
-            None => view.lines.authority(view.uri),
+        let head = Head {
+            clock,
+            caller: Caller::Unknown,
+            carried: Unread::default(),
+            tracing: Tracing::Span,
+            metrics: settings.role.counts,
+            route: Route::find(&key),
+            path: view.uri.path(),
+            authority: view.lines.authority(view.uri),
+            user_agent: view.lines.user_agent(),
+            client: peer.map(|peer| peer.ip()),
+            peer,
+            more: None,
         };
-        let mut exchange = Exchange::begin(
-            self.clone(),
-            Head {
-                clock,
-                caller,
-                carried: found.carried,
-                baggage_drops: found.baggage_drops,
-                tracing: settings.tracing(verdict.observe),
-                metrics: settings.role.counts,
-                route,
-                method_original: route.method().is_other().then(|| view.method.as_str()),
-                path: view.uri.path(),
-                query: query.as_deref(),
-                authority,
-                user_agent: view.lines.user_agent(),
-                client: origin.client.or(peer.map(|peer| peer.ip())),
-                peer,
-                request_id: options.as_ref().and_then(|options| options.request_id()),
-                attributes,
-            },
-        );
-        if let Some(members) = LogAttributes::new(members) {
-            exchange.add_to_context(members);
-        }
+        let (exchange, options) = match asked {
+            None if view.uri.query().is_none() && !key.method.is_other() => {
+                let lines = view.lines.context();
+                let parent = lines.parent();
+                let head = Head {
+                    caller: parent.map_or(Caller::Unknown, Caller::Parent),
+                    carried: lines.rest(parent),
+                    ..head
+                };
+                (Exchange::begin(self.clone(), head), None)
+            }
+            asked => self.open_asked(view, asked, key, head),
+        };
         Kept::new(Watched {
             exchange,
             options,
@@ -125,26 +136,69 @@ impl Shared {
         })
     }
 
-    /// Where the root span hangs, and what travels with it.
-    fn caller(&self, view: &View<'_>, trust: Trust) -> (Caller, Extracted) {
-        if !self.settings.role.extracts {
-            let current = Context::current();
-            let is_useful = current.has_active_span();
-            let caller = if is_useful {
-                Caller::Context(current)
-            } else {
-                Caller::Unknown
-            };
-            return (caller, Extracted::default());
-        }
+    /// Begins an exchange that has more than most: `head` and `key` are those of the others.
+    #[cold]
+    #[inline(never)]
+    fn open_asked(
+        &self,
+        view: &View<'_>,
+        asked: Option<&mut Asked>,
+        key: RouteKey<'_>,
+        head: Head<'_>,
+    ) -> (Exchange<Shared>, Option<Box<Options>>) {
+        let settings = &self.settings;
+        let mut usual = Asked::default();
+        let asked = asked.unwrap_or_else(|| {
+            usual.found = Some(view.lines.context().extract());
+            &mut usual
+        });
+        let options = asked.options.take();
+        let scheme = match asked.origin.is_https {
+            Some(true) => "https",
+            Some(false) => "http",
+            None => key.scheme,
+        };
+        let route = Route::find(&RouteKey {
+            scheme,
+            template: key.template.or(asked.route.as_deref()),
+            ..key
+        });
+        let host = asked.origin.host.as_deref();
+        let query = view.uri.query().map(|query| settings.redact(query));
+        let found = asked.found.as_ref();
+        let more = HeadMore {
+            method_original: route.method().is_other().then(|| view.method.as_str()),
+            query: query.as_deref(),
+            request_id: options.as_ref().and_then(|options| options.request_id()),
+            attributes: &asked.attributes,
+            baggage_drops: found.map_or(0, |found| found.baggage_drops),
+        };
+        let head = Head {
+            caller: match found {
+                Some(found) => match (found.parent, asked.trust) {
+                    (Some(parent), Trust::Continue) => Caller::Parent(parent),
+                    (Some(parent), _) => Caller::Link(parent),
+                    (None, _) => Caller::Unknown,
+                },
+                None => current(),
+            },
+            carried: found.map_or_else(Unread::default, |found| Unread::from(&found.carried)),
+            tracing: settings.tracing(asked.observe),
+            route,
+            authority: host.map(str::as_bytes).or(head.authority),
+            client: asked.origin.client.or(head.client),
+            more: Some(&more),
+            ..head
+        };
+        let exchange = Exchange::begin(self.clone(), head);
+        (exchange, options)
+    }
+
+    /// What the headers say about the caller, as far as it is believed.
+    fn find(&self, view: &View<'_>, trust: Trust) -> Extracted {
         let mut found = match trust {
             Trust::Ignore => Extracted::default(),
-            _ => view.lines.extract(self.formats, view.headers),
-        };
-        let caller = match (found.parent, trust) {
-            (Some(parent), Trust::Continue) => Caller::Parent(parent),
-            (Some(parent), _) => Caller::Link(parent),
-            (None, _) => Caller::Unknown,
+            _ => self.formats.extract(view.headers),
         };
         if trust != Trust::Continue {
             let keep = &self.settings.public_baggage;
@@ -153,7 +207,25 @@ impl Shared {
                 found.carried.baggage = carried.baggage.only(|key| keep.contains(&key));
             }
         }
-        (caller, found)
+        found
+    }
+}
+
+impl<'a> View<'a> {
+    fn of<B>(request: &'a Request<B>) -> Self {
+        Self {
+            method: request.method(),
+            uri: request.uri(),
+            version: request.version(),
+            headers: request.headers(),
+            lines: head::Lines::read(request.headers()),
+            extensions: request.extensions(),
+        }
+    }
+
+    /// Whether it repeats a header, or asks to leave HTTP.
+    fn is_unusual(&self) -> bool {
+        self.lines.is_repeated() || self.lines.asks_for_upgrade(self.method)
     }
 }
 
@@ -200,20 +272,21 @@ impl Options {
 
 impl Settings {
     /// Asks the rules. They see the whole head, so it is taken out of the request for them.
-    fn judge<B>(&self, request: &mut Request<B>) -> Verdict {
+    fn judge<B>(&self, request: &mut Request<B>) -> Asked {
         if !self.has_rules() {
-            return Verdict::default();
+            return Asked::default();
         }
         let (mut parts, ()) = Request::new(()).into_parts();
         swap_head(request, &mut parts);
-        let verdict = Verdict {
+        let asked = Asked {
             trust: ask(self.trust.as_deref(), &parts),
             observe: ask(self.filter.as_deref(), &parts),
             route: ask(self.route.as_deref(), &parts),
             attributes: ask(self.on_request.as_deref(), &parts),
+            ..Asked::default()
         };
         swap_head(request, &mut parts);
-        verdict
+        asked
     }
 
     fn tracing(&self, observe: Observe) -> Tracing {
@@ -224,25 +297,37 @@ impl Settings {
         }
     }
 
-    /// Adds what the settings ask to have on the span, and returns the allowed baggage, decoded.
+    /// The baggage that is allowed on spans and log lines, decoded.
+    fn members(&self, baggage: &Baggage) -> Vec<(&'static str, String)> {
+        let allowed = self.baggage.iter();
+        allowed
+            .filter_map(|key| Some((*key, baggage.get(key)?.into_owned())))
+            .collect()
+    }
+
+    /// Adds what the settings ask to have on the span.
     fn attributes(
         &self,
         view: &View<'_>,
-        baggage: &Baggage,
-        is_grpc: bool,
+        members: &[(&'static str, String)],
         all: &mut Vec<KeyValue>,
-    ) -> Vec<(&'static str, String)> {
+    ) {
         all.extend(self.request_headers.read(view.headers));
-        let allowed = self.baggage.iter();
-        let members: Vec<_> = allowed
-            .filter_map(|key| Some((*key, baggage.get(key)?.into_owned())))
-            .collect();
         let member = |(key, value): &(&'static str, String)| KeyValue::new(*key, value.clone());
         all.extend(members.iter().map(member));
-        if self.rpc && is_grpc {
+        if self.rpc && view.method == Method::POST && grpc::is_grpc(view.headers) {
             all.extend(head::rpc(view.uri.path()));
         }
-        members
+    }
+}
+
+/// Where a layer that reads no headers hangs its span.
+fn current() -> Caller {
+    let current = Context::current();
+    if current.has_active_span() {
+        Caller::Context(current)
+    } else {
+        Caller::Unknown
     }
 }
 

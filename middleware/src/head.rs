@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use campanile_propagation::{Extracted, Formats};
 use campanile_recorder::{Method, RouteKey};
 use campanile_semconv::attribute;
 use http::{Extensions, HeaderMap, HeaderValue, Uri, Version, header};
@@ -51,8 +50,9 @@ pub(crate) struct Lines<'a> {
     host: Option<&'a HeaderValue>,
     user_agent: Option<&'a HeaderValue>,
     has_upgrade: bool,
-    /// Those of the trace context; `None` when only a search can tell, as a header is repeated.
-    context: Option<campanile_propagation::Lines<'a>>,
+    /// Those of the trace context; none when a header is repeated, as only a search can tell then.
+    context: campanile_propagation::Lines<'a>,
+    is_repeated: bool,
 }
 
 /// Up to this many headers one walk over them is cheaper than a search for each name.
@@ -65,7 +65,7 @@ impl<'a> Lines<'a> {
             return Self::search(headers);
         }
         let mut lines = Self::default();
-        let mut context = campanile_propagation::Lines::default();
+        let context = &mut lines.context;
         for (name, value) in headers {
             let name = name.as_str();
             match name.len() {
@@ -82,7 +82,6 @@ impl<'a> Lines<'a> {
                 _ => {}
             }
         }
-        lines.context = Some(context);
         lines
     }
 
@@ -92,16 +91,21 @@ impl<'a> Lines<'a> {
             host: headers.get(header::HOST),
             user_agent: headers.get(header::USER_AGENT),
             has_upgrade: headers.contains_key(header::UPGRADE),
-            context: None,
+            context: campanile_propagation::Lines::default(),
+            is_repeated: true,
         }
     }
 
-    /// What they say about the caller.
-    pub(crate) fn extract(&self, formats: Formats, headers: &HeaderMap) -> Extracted {
-        match self.context {
-            Some(lines) => formats.extract_lines(lines),
-            None => formats.extract(headers),
-        }
+    /// Those of the trace context, unless a header [is repeated](Self::is_repeated).
+    #[inline]
+    pub(crate) fn context(&self) -> campanile_propagation::Lines<'a> {
+        self.context
+    }
+
+    /// Whether a header is repeated, so that only a search finds all of it.
+    #[inline]
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.is_repeated
     }
 
     /// Host and port that the client asked for: `:authority` before `Host`.

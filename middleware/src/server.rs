@@ -229,7 +229,9 @@ impl ServerLayer {
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(&mut Arc::make_mut(&mut self.0.0).settings);
+        let settings = &mut Arc::make_mut(&mut self.0.0).settings;
+        change(settings);
+        settings.is_asked = settings.asks();
         self
     }
 }

@@ -95,6 +95,9 @@ pub(crate) struct Settings {
     pub(crate) sizes: bool,
     pub(crate) trace_response: Option<TraceResponse>,
     pub(crate) access_log: AccessLog,
+    /// Whether a request's head is to be asked for more than what every layer wants to know: see
+    /// [`asks`](Self::asks).
+    pub(crate) is_asked: bool,
 }
 
 impl Settings {
@@ -119,6 +122,7 @@ impl Settings {
             rpc: false,
             sizes: false,
             trace_response: None,
+            is_asked: !role.extracts || !role.traces,
             access_log: if role.traces && role.counts {
                 AccessLog::PROBLEMS
             } else {
@@ -140,6 +144,19 @@ impl Settings {
         self.on_response.is_some()
             || self.trace_response.is_some()
             || !self.response_headers.is_empty()
+    }
+
+    /// Whether anything is wanted of a request's head that most layers do not want.
+    pub(crate) fn asks(&self) -> bool {
+        self.has_rules()
+            || self.proxies.is_some()
+            || self.request_id
+            || self.sizes
+            || self.rpc
+            || !self.baggage.is_empty()
+            || !self.request_headers.is_empty()
+            || !self.role.extracts
+            || !self.role.traces
     }
 
     /// Whether a rule wants to see the request's parts.

@@ -159,7 +159,7 @@ impl Recorder for Probe {
         Stock::from_global().start(head)
     }
 
-    fn end(&self, _: &Started, _: End) {}
+    fn end(&self, _: &Started, _: &End<'_>) {}
 
     fn moment(&self, moment: Moment<'_>) -> SpanContext {
         let context = SpanContext::new(

@@ -128,7 +128,7 @@ fn route() -> &'static Route {
     })
 }
 
-fn end(route: &'static Route, n: u32) -> End {
+fn end(route: &'static Route, n: u32) -> End<'static> {
     End {
         status: Some(200),
         outcome: Outcome::Completed,
@@ -137,7 +137,7 @@ fn end(route: &'static Route, n: u32) -> End {
         route,
         sizes: Sizes::default(),
         failure: None,
-        attributes: Vec::new(),
+        attributes: &[],
     }
 }
 

@@ -25,7 +25,7 @@ impl Recorder for Floor {
         Stock::from_global().start(head)
     }
 
-    fn end(&self, _: &Started, _: End) {}
+    fn end(&self, _: &Started, _: &End<'_>) {}
 
     fn moment(&self, _: Moment<'_>) -> SpanContext {
         SpanContext::NONE

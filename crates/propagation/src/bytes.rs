@@ -74,36 +74,43 @@ pub(crate) fn is_list(
 ///
 /// Plain means `key=value` between commas, without a blank and with nothing left empty. Nearly all
 /// lists are, and each of their bytes then costs one look into a table.
-pub(crate) struct Plain([u16; ROWS * 256]);
+pub(crate) struct Plain([Row; ROWS * 256]);
 
 const ROWS: usize = 8;
-const KEY_START: usize = 0;
-const KEY: usize = 1;
-const VALUE_START: usize = 2;
-const VALUE: usize = 3;
-const WRONG: usize = 4;
+
+/// What may come next. A row is known by the place where it starts, so that finding the answer to
+/// a byte needs neither a multiplication nor a check of bounds.
+#[derive(Clone, Copy, Eq, PartialEq)]
+#[repr(u16)]
+enum Row {
+    KeyStart = 0,
+    Key = 1 << 8,
+    ValueStart = 2 << 8,
+    Value = 3 << 8,
+    Wrong = 4 << 8,
+}
 
 impl Plain {
     /// A list whose keys start with a byte of `first` and go on with those of `key`.
     pub(crate) const fn new(first: &[bool; 256], key: &[bool; 256], value: &[bool; 256]) -> Self {
-        let mut rows = [(WRONG << 8) as u16; ROWS * 256];
+        let mut rows = [Row::Wrong; ROWS * 256];
         let mut byte = 0;
         while byte < 256 {
             if first[byte] {
-                rows[KEY_START << 8 | byte] = (KEY << 8) as u16;
+                rows[Row::KeyStart as usize | byte] = Row::Key;
             }
             if key[byte] {
-                rows[KEY << 8 | byte] = (KEY << 8) as u16;
+                rows[Row::Key as usize | byte] = Row::Key;
             }
             if value[byte] && byte != b' ' as usize {
-                rows[VALUE_START << 8 | byte] = (VALUE << 8) as u16;
-                rows[VALUE << 8 | byte] = (VALUE << 8) as u16;
+                rows[Row::ValueStart as usize | byte] = Row::Value;
+                rows[Row::Value as usize | byte] = Row::Value;
             }
             byte += 1;
         }
         // last, as a value of baggage may hold an `=`, but a key ends at the first one
-        rows[KEY << 8 | b'=' as usize] = (VALUE_START << 8) as u16;
-        rows[VALUE << 8 | b',' as usize] = (KEY_START << 8) as u16;
+        rows[Row::Key as usize | b'=' as usize] = Row::ValueStart;
+        rows[Row::Value as usize | b',' as usize] = Row::KeyStart;
         Self(rows)
     }
 
@@ -111,22 +118,15 @@ impl Plain {
     /// says nothing about whether it is legal.
     #[inline]
     pub(crate) fn has(&self, text: &[u8], shorter_than: usize) -> bool {
-        let step = |row: usize, byte: u8| {
-            usize::from(self.0[(row | usize::from(byte)) & (ROWS * 256 - 1)])
-        };
+        let step = |row: Row, byte: &u8| self.0[row as usize | usize::from(*byte)];
         if text.len() >= shorter_than {
             return false;
         }
-        let mut row = KEY_START << 8;
-        let mut eights = text.chunks_exact(8);
-        for eight in &mut eights {
-            row = eight.iter().fold(row, |row, byte| step(row, *byte));
-        }
-        row = eights
-            .remainder()
+        let (eights, rest) = text.as_chunks::<8>();
+        let row = eights
             .iter()
-            .fold(row, |row, byte| step(row, *byte));
-        row == VALUE << 8
+            .fold(Row::KeyStart, |row, eight| eight.iter().fold(row, step));
+        rest.iter().fold(row, step) == Row::Value
     }
 }
 

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::{Baggage, Carried, Parent, TraceStateText};
+use crate::{Baggage, Carried, Parent, TraceStateText, Unread};
 use campanile_semconv::header;
 
 /// What the headers of a request say about its caller.
@@ -51,23 +51,31 @@ pub struct Lines<'a> {
 
 impl Lines<'_> {
     /// What they say; see [`extract`].
-    #[inline]
     pub fn extract(self) -> Extracted {
-        let line = self.traceparent;
-        let parent = line.and_then(|text| Parent::parse(text.as_bytes()));
-        let tracestate = parent.and_then(|_| TraceStateText::from_line(self.tracestate?));
-        let (baggage, baggage_drops) = match self.baggage {
-            Some(line) => Baggage::from_line(line),
-            None => (Baggage::default(), 0),
-        };
+        let parent = self.parent();
+        let (carried, baggage_drops) = self.rest(parent).read();
         Extracted {
             parent,
-            carried: Carried {
-                tracestate,
-                baggage,
-                random: parent.is_some_and(Parent::is_random),
-            },
+            carried,
             baggage_drops,
+        }
+    }
+}
+
+impl<'a> Lines<'a> {
+    /// The caller's span.
+    #[inline]
+    pub fn parent(self) -> Option<Parent> {
+        Parent::parse(self.traceparent?.as_bytes())
+    }
+
+    /// What travels beside the caller's span `parent`, unread.
+    #[inline]
+    pub fn rest(self, parent: Option<Parent>) -> Unread<'a> {
+        Unread {
+            tracestate: self.tracestate.filter(|_| parent.is_some()),
+            baggage: self.baggage,
+            random: parent.is_some_and(Parent::is_random),
         }
     }
 }

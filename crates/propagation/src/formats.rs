@@ -3,7 +3,7 @@
 use http::HeaderMap;
 use opentelemetry::Context;
 
-use crate::{Extracted, Lines, extract, inject, inject_headers};
+use crate::{Extracted, extract, inject, inject_headers};
 use campanile_semconv::header;
 
 /// Which of the W3C formats are in use. Default: both.
@@ -36,17 +36,6 @@ impl Formats {
             return Extracted::default();
         }
         self.limit(extract(headers))
-    }
-
-    /// Reads what is in use; see [`Lines`].
-    #[inline]
-    pub fn extract_lines(self, lines: Lines<'_>) -> Extracted {
-        let found = lines.extract();
-        if self == Self::default() {
-            found
-        } else {
-            self.limit(found)
-        }
     }
 
     /// Leaves out what is not in use.

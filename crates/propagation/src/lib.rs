@@ -24,6 +24,7 @@ mod task;
 mod traceparent;
 mod tracestate;
 mod trust;
+mod unread;
 
 pub use baggage::{Baggage, BaggageMember, MAX_BYTES, MAX_MEMBERS};
 pub use carried::Carried;
@@ -35,3 +36,4 @@ pub use task::{carry, carry_fn};
 pub use traceparent::Parent;
 pub use tracestate::TraceStateText;
 pub use trust::Trust;
+pub use unread::{LazyCarried, Unread};

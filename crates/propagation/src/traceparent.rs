@@ -3,6 +3,8 @@
 //! Version `00` with 55 bytes is nearly all there is and costs no branch more than it must;
 //! surrounding blanks and future versions are one cold function.
 
+use std::array;
+
 use opentelemetry::trace::{SpanContext, TraceState};
 use opentelemetry::{SpanId, TraceFlags, TraceId};
 
@@ -96,20 +98,51 @@ impl Parent {
 
 /// The four fields, once length and version are known to be right.
 fn fields(text: &[u8; LEN]) -> Option<Parent> {
-    let digits = |at: usize| eight(&std::array::from_fn(|i| text[at + i]));
-    let faults = (text[2] ^ b'-') | (text[35] ^ b'-') | (text[52] ^ b'-');
-    let [a, b, c, d, e, f] = [3, 11, 19, 27, 36, 44].map(digits);
+    let mut ids = [0; 48];
+    ids[..32].copy_from_slice(&text[3..35]);
+    ids[32..].copy_from_slice(&text[36..52]);
+    let (digits, are_digits) = values(&ids);
     let [high, low] = [text[53], text[54]].map(|digit| DIGIT[usize::from(digit)]);
+    let faults = (text[2] ^ b'-') | (text[35] ^ b'-') | (text[52] ^ b'-');
     let faults = faults | ((high | low) & 0xf0);
-    let faults = u64::from(faults) | a.1 | b.1 | c.1 | d.1 | e.1 | f.1;
-    let trace = u128::from(a.0 << 32 | b.0) << 64 | u128::from(c.0 << 32 | d.0);
-    let span = e.0 << 32 | f.0;
+    let [left, right, span] = [0, 16, 32].map(|at| number(&digits, at));
     let parent = Parent {
-        trace,
+        trace: u128::from(left) << 64 | u128::from(right),
         span,
         flags: low & KNOWN_FLAGS,
     };
-    (faults == 0 && trace != 0 && span != 0).then_some(parent)
+    let is_good = faults == 0 && are_digits && left | right != 0 && span != 0;
+    is_good.then_some(parent)
+}
+
+/// The values of lower-case hexadecimal digits, and whether all of them are such. No branch depends
+/// on a byte, so that several are worked on at once.
+#[inline]
+fn values(text: &[u8; 48]) -> ([u8; 48], bool) {
+    let (mut values, mut are_digits) = ([0; 48], [0; 48]);
+    for (at, byte) in text.iter().enumerate() {
+        let (digit, letter) = (byte.wrapping_sub(b'0'), byte.wrapping_sub(b'a'));
+        let is_digit = if digit < 10 { 0xff } else { 0 };
+        let is_letter = if letter < 6 { 0xff } else { 0 };
+        values[at] = (digit & is_digit) | (letter.wrapping_add(10) & is_letter);
+        are_digits[at] = is_digit | is_letter;
+    }
+    (
+        values,
+        are_digits.iter().fold(0xff, |all, is| all & is) == 0xff,
+    )
+}
+
+/// The number that sixteen digits make.
+#[inline]
+fn number(digits: &[u8; 48], at: usize) -> u64 {
+    let half = |at: usize| {
+        let eight = u64::from_le_bytes(array::from_fn(|i| digits[at + i]));
+        let pairs = (eight << 4 | eight >> 8) & 0x00ff_00ff_00ff_00ff;
+        let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+        (quads | quads >> 16) & 0xffff_ffff
+    };
+    (half(at) | half(at + 8) << 32).swap_bytes()
 }
 
 /// The value of a lower-case hexadecimal digit, and more than 15 for everything else.
@@ -124,28 +157,6 @@ static DIGIT: [u8; 256] = {
     values
 };
 
-/// Eight digits at once, lower-case hexadecimal only: their value, and whether one of them is none
-/// (then the second number is not zero).
-///
-/// All bytes of the word are worked on together. A byte's low four bits, and nine more for a
-/// letter, are the digit's value; writing that digit again must give the byte that was read.
-#[inline(never)]
-fn eight(text: &[u8; 8]) -> (u64, u64) {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    let read = u64::from_be_bytes(*text);
-    let letters = (read >> 6) & EACH;
-    let digits = (read & (EACH * 0x0f)) + (letters << 3) + letters;
-    let letters = ((digits + EACH * 6) >> 4) & EACH;
-    // as an ASCII letter stands 39 above what a further digit would be; shifts, as several words
-    // are worked on together and vectors of words do not multiply
-    let letters = (letters << 5) + (letters << 3) - letters;
-    let written = digits.wrapping_add(EACH * 0x30).wrapping_add(letters);
-    let faults = (written ^ read) | (digits & (EACH * 0xf0));
-    let pairs = (digits | (digits >> 4)) & 0x00ff_00ff_00ff_00ff;
-    let quads = (pairs | (pairs >> 8)) & 0x0000_ffff_0000_ffff;
-    ((quads | (quads >> 16)) & 0xffff_ffff, faults)
-}
-
 /// Surrounding blanks, and versions `01` to `fe`, which may be longer after one more dash.
 #[cold]
 fn unusual(text: &[u8]) -> Option<Parent> {
@@ -154,13 +165,13 @@ fn unusual(text: &[u8]) -> Option<Parent> {
     let end = text.iter().rposition(|byte| !blank(byte))? + 1;
     let text = &text[start..end];
     let fixed = text.first_chunk::<LEN>()?;
-    let (version, faults) = eight(&[b'0', b'0', b'0', b'0', b'0', b'0', fixed[0], fixed[1]]);
+    let [high, low] = [fixed[0], fixed[1]].map(|digit| DIGIT[usize::from(digit)]);
     match text.get(LEN) {
         None => {}
-        Some(b'-') if version != 0 => {}
+        Some(b'-') if high | low != 0 => {}
         Some(_) => return None,
     }
-    if version == 0xff || faults != 0 {
+    if high & low == 0xf || (high | low) > 0xf {
         return None;
     }
     fields(fixed)

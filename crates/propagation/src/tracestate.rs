@@ -48,7 +48,7 @@ impl TraceStateText {
     }
 
     #[inline]
-    fn is_legal(text: &HeaderValue) -> bool {
+    pub(crate) fn is_legal(text: &HeaderValue) -> bool {
         PLAIN.has(text.as_bytes(), 4 * MAX_MEMBERS)
             || is_list(text.as_bytes(), MAX_MEMBERS, legal_member)
     }

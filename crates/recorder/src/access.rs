@@ -35,7 +35,7 @@ impl AccessLog {
         }
     }
 
-    fn wants(self, end: &End) -> bool {
+    fn wants(self, end: &End<'_>) -> bool {
         match self {
             Self::Off => false,
             Self::Problems { slower_than } => {
@@ -46,7 +46,7 @@ impl AccessLog {
     }
 
     /// Tells the end of an exchange, in its context.
-    pub(crate) fn tell(self, context: &Context, end: &End) {
+    pub(crate) fn tell(self, context: &Context, end: &End<'_>) {
         if self.wants(end) {
             tell(context, end);
         }
@@ -60,7 +60,7 @@ impl Default for AccessLog {
 }
 
 #[cold]
-fn tell(context: &Context, end: &End) {
+fn tell(context: &Context, end: &End<'_>) {
     let _attached = context.clone().attach();
     let _scope = RouteScope::enter(end.route);
     tracing::info!(

@@ -140,11 +140,7 @@ impl<O: Owner> Exchange<O> {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let More {
-            sizes,
-            failure,
-            attributes,
-        } = self.more.take().map(|more| *more).unwrap_or_default();
+        let more = self.more.as_deref();
         let end = End {
             status: self.status,
             outcome,
@@ -155,13 +151,13 @@ impl<O: Owner> Exchange<O> {
             },
             elapsed: self.clock.elapsed(),
             route: self.route,
-            sizes,
-            failure,
-            attributes,
+            sizes: more.map_or_else(Sizes::default, |more| more.sizes),
+            failure: more.and_then(|more| more.failure),
+            attributes: more.map_or(&[], |more| &more.attributes),
         };
         let access_log = self.owner.access_log();
         access_log.tell(&self.started.context, &end);
-        self.owner.recorder().end(&self.started, end);
+        self.owner.recorder().end(&self.started, &end);
     }
 
     /// Ends it before its time: whoever was to see the end has dropped it.

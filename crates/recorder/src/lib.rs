@@ -33,7 +33,7 @@ pub use log_attributes::LogAttributes;
 pub use meter::{Count, Counter, Gauge, Histogram, Meter, Record, UpDownCounter};
 pub use moment::Moment;
 pub use outcome::{End, Outcome, Phase, Sizes};
-pub use recorder::{Caller, Handle, Head, Recorder, Source, Started, Tracing};
+pub use recorder::{Caller, Handle, Head, HeadMore, Recorder, Source, Started, Tracing};
 pub use request_id::RequestId;
 pub use route::{MAX_ROUTES, Method, Route, RouteKey, RouteScope};
 pub use seed::Seed;

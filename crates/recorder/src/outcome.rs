@@ -75,8 +75,8 @@ pub struct Sizes {
 }
 
 /// The end of an exchange.
-#[derive(Clone, Debug)]
-pub struct End {
+#[derive(Clone, Copy, Debug)]
+pub struct End<'a> {
     /// The response's status code, when a head was produced.
     pub status: Option<u16>,
     /// How it ended.
@@ -92,10 +92,10 @@ pub struct End {
     /// Why it failed although it completed, such as a gRPC status.
     pub failure: Option<&'static str>,
     /// What the application adds to the span.
-    pub attributes: Vec<KeyValue>,
+    pub attributes: &'a [KeyValue],
 }
 
-impl End {
+impl End<'_> {
     /// The value of `error.type`, absent on success (semantic conventions, HTTP server: a 5xx is
     /// an error, a 4xx is not).
     #[inline]

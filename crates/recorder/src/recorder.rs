@@ -3,9 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use campanile_propagation::{Carried, Formats, Parent};
+use campanile_propagation::{Formats, Parent, Unread};
 use opentelemetry::trace::SpanContext;
 use opentelemetry::{Context, KeyValue};
 
@@ -44,22 +44,16 @@ pub struct Head<'a> {
     pub clock: Instant,
     /// Where the root span hangs.
     pub caller: Caller,
-    /// What the caller sends along.
-    pub carried: Carried,
-    /// How many baggage members were not fit to be carried.
-    pub baggage_drops: u32,
+    /// What the caller sends along; not of interest when the caller is a context.
+    pub carried: Unread<'a>,
     /// Whether there is a root span.
     pub tracing: Tracing,
     /// Whether there are metrics.
     pub metrics: bool,
     /// The kind of request, as far as it is known now.
     pub route: &'static Route,
-    /// The method as sent, when it is none of the known ones.
-    pub method_original: Option<&'a str>,
     /// The raw path.
     pub path: &'a str,
-    /// The query, already redacted.
-    pub query: Option<&'a str>,
     /// What the client asked for, `host[:port]`, as it was sent: see [`server`](Self::server).
     pub authority: Option<&'a [u8]>,
     /// The user-agent header, as it was sent: see [`user_agent_text`](Self::user_agent_text).
@@ -68,10 +62,23 @@ pub struct Head<'a> {
     pub client: Option<IpAddr>,
     /// The socket peer.
     pub peer: Option<SocketAddr>,
+    /// What most requests have nothing of.
+    pub more: Option<&'a HeadMore<'a>>,
+}
+
+/// What most requests have nothing of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadMore<'a> {
+    /// The method as sent, when it is none of the known ones.
+    pub method_original: Option<&'a str>,
+    /// The query, already redacted.
+    pub query: Option<&'a str>,
     /// The request's id.
     pub request_id: Option<&'a str>,
     /// What the application adds to the span.
-    pub attributes: Vec<KeyValue>,
+    pub attributes: &'a [KeyValue],
+    /// How many baggage members were found unfit to be carried before it got here.
+    pub baggage_drops: u32,
 }
 
 impl Head<'_> {
@@ -85,6 +92,11 @@ impl Head<'_> {
     pub fn user_agent_text(&self) -> Option<&str> {
         std::str::from_utf8(self.user_agent?).ok()
     }
+
+    /// What most requests have nothing of.
+    pub fn more(&self) -> HeadMore<'_> {
+        self.more.copied().unwrap_or_default()
+    }
 }
 
 /// An exchange that began.
@@ -92,8 +104,8 @@ impl Head<'_> {
 pub struct Started {
     /// The context to run the request in: its root span is current.
     pub context: Context,
-    /// When it began.
-    pub at: SystemTime,
+    /// When it began, in nanoseconds since the Unix epoch.
+    pub start_ns: u64,
     /// The kind of request, as far as it was known then.
     pub route: &'static Route,
     /// Whether a span is to be ended.
@@ -110,7 +122,7 @@ pub trait Recorder: fmt::Debug + Send + Sync + 'static {
     fn start(&self, head: Head<'_>) -> Started;
 
     /// Ends an exchange: its span, one duration, one active request less. Called exactly once.
-    fn end(&self, started: &Started, end: End);
+    fn end(&self, started: &Started, end: &End<'_>);
 
     /// Begins an outgoing request: its client span, and one more active request if asked for.
     ///

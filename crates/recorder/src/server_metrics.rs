@@ -84,7 +84,7 @@ impl ServerMetrics {
 
     /// Records the end of a request that [`begin`](Self::begin) was told of, inside the span of
     /// `span` if there is one.
-    pub fn end(&self, end: &End, span: Option<&SpanContext>) {
+    pub fn end(&self, end: &End<'_>, span: Option<&SpanContext>) {
         match self.routes.usual(end) {
             Some(series) => series.record(&*self.meter, end, span),
             None => self.end_elsewhere(end, span),
@@ -120,7 +120,7 @@ impl ServerMetrics {
 
     /// Records an end whose series is not at its usual place, or not open yet.
     #[cold]
-    fn end_elsewhere(&self, end: &End, span: Option<&SpanContext>) {
+    fn end_elsewhere(&self, end: &End<'_>, span: Option<&SpanContext>) {
         let meter = &*self.meter;
         if let Some(series) = self.routes.unusual(end) {
             return series.record(meter, end, span);
@@ -138,7 +138,7 @@ impl ServerMetrics {
     }
 
     /// Opens the series of `end`, while there is room.
-    fn open(&self, end: &End) -> Option<Series> {
+    fn open(&self, end: &End<'_>) -> Option<Series> {
         let room = |opened: usize| (opened < MAX_SERIES).then_some(opened + 1);
         self.opened
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
@@ -166,7 +166,7 @@ impl Series {
     }
 
     #[inline]
-    fn record(&self, meter: &dyn Meter, end: &End, span: Option<&SpanContext>) {
+    fn record(&self, meter: &dyn Meter, end: &End<'_>, span: Option<&SpanContext>) {
         let seconds = end.elapsed.as_secs_f64();
         match span {
             Some(span) => self.duration.record_in(seconds, span),
@@ -178,7 +178,7 @@ impl Series {
     }
 
     #[inline(never)]
-    fn record_sizes(&self, meter: &dyn Meter, end: &End) {
+    fn record_sizes(&self, meter: &dyn Meter, end: &End<'_>) {
         let size = |opened: &OnceLock<Histogram>, metric: &'static Metric, bytes: u64| {
             let open = || meter.histogram(metric, &self.attributes);
             #[expect(clippy::cast_precision_loss, reason = "bytes of a body, for a bucket")]
@@ -196,7 +196,7 @@ impl Series {
 }
 
 /// The attributes of `http.server.request.duration`, and of the body sizes.
-fn attributes(end: &End) -> Vec<KeyValue> {
+fn attributes(end: &End<'_>) -> Vec<KeyValue> {
     let route = end.route;
     let text = |key, value: Option<&'static str>| value.map(|value| KeyValue::new(key, value));
     let status = |code| KeyValue::new(key::HTTP_RESPONSE_STATUS_CODE, i64::from(code));

@@ -7,7 +7,7 @@ mod meter;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use campanile_propagation::{Carried, Formats, Parent, TraceStateText};
 use campanile_semconv::{SCHEMA_URL, attribute};
@@ -120,38 +120,39 @@ where
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync + 'static,
 {
-    fn start(&self, mut head: Head<'_>) -> Started {
+    fn start(&self, head: Head<'_>) -> Started {
         let at = SystemTime::now();
         let (has_metrics, tracing, route) = (head.metrics, head.tracing, head.route);
         if has_metrics {
             self.metrics.begin(route);
         }
-        self.metrics.drop_baggage(head.baggage_drops);
-        let parent = parent_context(&mut head);
+        let (carried, drops) = head.carried.read();
+        self.metrics.drop_baggage(drops + head.more().baggage_drops);
+        let parent = parent_context(&head, carried);
         let context = match tracing {
             Tracing::PassOn => parent,
             Tracing::Suppressed => suppressed(&parent),
-            Tracing::Span => self.open(&mut head, &parent, at),
+            Tracing::Span => self.open(&head, &parent, at),
         };
         Started {
             context,
-            at,
+            start_ns: nanos(at),
             route,
             has_span: tracing == Tracing::Span,
             has_metrics,
         }
     }
 
-    fn end(&self, started: &Started, end: End) {
+    fn end(&self, started: &Started, end: &End<'_>) {
         let span = started.context.span();
         if started.has_metrics {
             let inside = started.has_span.then(|| span.span_context());
-            self.metrics.end(&end, inside);
+            self.metrics.end(end, inside);
         }
         if !started.has_span {
             return;
         }
-        let at = started.at + end.elapsed;
+        let at = UNIX_EPOCH + Duration::from_nanos(started.start_ns) + end.elapsed;
         if span.is_recording() {
             if !std::ptr::eq(end.route, started.route) {
                 span.update_name(end.route.name());
@@ -162,11 +163,11 @@ where
             if end.error_type().is_some() {
                 span.set_status(Status::error(""));
             }
-            for attribute in attributes::at_end(&end).into_iter().flatten() {
+            for attribute in attributes::at_end(end).into_iter().flatten() {
                 span.set_attribute(attribute);
             }
             for attribute in end.attributes {
-                span.set_attribute(attribute);
+                span.set_attribute(attribute.clone());
             }
         }
         span.end_with_timestamp(at);
@@ -223,7 +224,7 @@ where
     T::Span: Send + Sync + 'static,
 {
     /// Opens the root span below `parent`.
-    fn open(&self, head: &mut Head<'_>, parent: &Context, at: SystemTime) -> Context {
+    fn open(&self, head: &Head<'_>, parent: &Context, at: SystemTime) -> Context {
         let mut builder = self.tracer.span_builder(head.route.name());
         builder.span_kind = Some(SpanKind::Server);
         builder.start_time = Some(at);
@@ -238,15 +239,20 @@ where
     }
 }
 
+/// Nanoseconds since the Unix epoch, as far as they fit.
+fn nanos(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// The context the root span is built in: nothing of the task's own unless asked for, the
 /// caller's span if it is to be continued, and what travels with it.
-fn parent_context(head: &mut Head<'_>) -> Context {
+fn parent_context(head: &Head<'_>, mut carried: Carried) -> Context {
     let (parent, base) = match &head.caller {
         Caller::Parent(parent) => (Some(*parent), Context::new()),
         Caller::Unknown | Caller::Link(_) => (None, Context::new()),
         Caller::Context(context) => return context.clone(),
     };
-    let mut carried = std::mem::take(&mut head.carried);
     // the SDK's own generator makes random ids; only a new root may say so for its whole trace
     carried.random |= parent.is_none() && head.tracing == Tracing::Span;
     let remote = parent.map(|parent| parent.to_span_context(state(&carried)));

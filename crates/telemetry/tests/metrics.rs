@@ -37,19 +37,15 @@ fn exchange(recorder: &Handle, template: &'static str) -> Exchange {
         clock: Instant::now(),
         caller: Caller::Unknown,
         carried: Default::default(),
-        baggage_drops: 0,
         tracing: Tracing::Span,
         metrics: true,
         route: Route::find(&key),
-        method_original: None,
         path: "/",
-        query: None,
         authority: None,
         user_agent: None,
         client: None,
         peer: None,
-        request_id: None,
-        attributes: Vec::new(),
+        more: None,
     };
     Exchange::begin(recorder.clone(), head)
 }

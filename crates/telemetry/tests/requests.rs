@@ -11,9 +11,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use campanile_otlp_receiver::Receiver;
 use campanile_otlp_receiver::model::Span;
-use campanile_propagation::{Carried, Lines};
+use campanile_propagation::{Carried, Parent, Unread};
 use campanile_recorder::{
-    Caller, Exchange, Handle, Head, Method, Outcome, Route, RouteKey, Source, Tracing,
+    Caller, Exchange, Handle, Head, HeadMore, Method, Outcome, Route, RouteKey, Source, Tracing,
 };
 use campanile_telemetry::Telemetry;
 use harness::Over;
@@ -42,35 +42,32 @@ fn route(template: Option<&str>, domain: Option<&'static str>) -> &'static Route
 
 /// A request of the caller of [`TRACEPARENT`] with these flags; none for a new trace.
 fn head(flags: Option<u8>, route: &'static Route) -> Head<'static> {
-    let (mut caller, mut carried) = (Caller::Unknown, Carried::default());
+    let (mut caller, mut carried) = (Caller::Unknown, Unread::default());
     if let Some(flags) = flags {
         let parent = HeaderValue::from_str(&format!("{TRACEPARENT}{flags}")).unwrap();
-        let found = Lines {
-            traceparent: Some(&parent),
-            tracestate: Some(&HeaderValue::from_static("congo=t61rcWkgMzE")),
-            baggage: Some(&HeaderValue::from_static("plan=pro")),
-        }
-        .extract();
-        caller = Caller::Parent(found.parent.unwrap());
-        carried = found.carried;
+        static STATE: HeaderValue = HeaderValue::from_static("congo=t61rcWkgMzE");
+        static BAGGAGE: HeaderValue = HeaderValue::from_static("plan=pro");
+        let parent = Parent::parse(parent.as_bytes());
+        caller = Caller::Parent(parent.unwrap());
+        carried = Unread {
+            tracestate: Some(&STATE),
+            baggage: Some(&BAGGAGE),
+            random: parent.is_some_and(Parent::is_random),
+        };
     }
     Head {
         clock: Instant::now(),
         caller,
         carried,
-        baggage_drops: 0,
         tracing: Tracing::Span,
         metrics: true,
         route,
-        method_original: None,
         path: "/rooms/7",
-        query: None,
         authority: Some(b"shop.example.com:8080"),
         user_agent: Some(b"agent/1.0 (test; loopback)"),
         client: Some([192, 0, 2, 17].into()),
         peer: Some(([192, 0, 2, 17], 443).into()),
-        request_id: None,
-        attributes: Vec::new(),
+        more: None,
     }
 }
 
@@ -85,11 +82,16 @@ fn end(recorder: &Handle, head: Head<'_>, status: Option<u16>, outcome: Outcome)
 /// A request with everything that can be known of one, whose handler tells its span everything.
 fn talkative(recorder: &Handle) {
     let mut head = head(Some(1), route(Some("/rooms/{id}"), Some("chat")));
-    head.query = Some("page=2&token=REDACTED");
-    head.request_id = Some("0123456789abcdef");
-    head.method_original = Some("get");
+    let attributes = [KeyValue::new("plan", "pro")];
+    let more = HeadMore {
+        query: Some("page=2&token=REDACTED"),
+        request_id: Some("0123456789abcdef"),
+        method_original: Some("get"),
+        attributes: &attributes,
+        ..HeadMore::default()
+    };
+    head.more = Some(&more);
     head.client = Some("2001:db8::1".parse().unwrap());
-    head.attributes = vec![KeyValue::new("plan", "pro")];
     let mut exchange = Exchange::begin(recorder.clone(), head);
     let attached = exchange.context().clone().attach();
     Context::map_current(|context| {
@@ -180,7 +182,7 @@ async fn a_request_leaves_the_same_span_over_either_pipeline() {
         let mut linked = head(Some(1), known);
         if let Caller::Parent(parent) = linked.caller {
             linked.caller = Caller::Link(parent);
-            linked.carried = Carried::default();
+            linked.carried = Unread::default();
         }
         end(recorder, linked, Some(200), Outcome::Completed);
         let mut late = Exchange::begin(recorder.clone(), head(Some(1), route(None, None)));

@@ -84,17 +84,19 @@ fn an_invalid_span_context_is_no_parent() {
 }
 
 #[test]
-fn eight_digits_at_once_are_what_one_by_one_says() {
+fn digits_at_once_are_what_one_by_one_says() {
+    let good = *b"0f1e9a7b00112233445566778899aabbccddeeff0123fedc";
     for byte in 0..=u8::MAX {
-        for at in 0..8 {
-            let mut text = *b"0f1e9a7b";
+        for at in 0..48 {
+            let mut text = good;
             text[at] = byte;
             let is_digit = byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-            let (value, faults) = eight(&text);
-            assert_eq!(faults == 0, is_digit, "{byte:#x} at {at}");
-            if is_digit {
-                let text = std::str::from_utf8(&text).unwrap();
-                assert_eq!(value, u64::from_str_radix(text, 16).unwrap());
+            let (digits, are_digits) = values(&text);
+            assert_eq!(are_digits, is_digit, "{byte:#x} at {at}");
+            for at in [0, 16, 32].into_iter().filter(|_| is_digit) {
+                let text = std::str::from_utf8(&text[at..at + 16]).unwrap();
+                let expected = u64::from_str_radix(text, 16).unwrap();
+                assert_eq!(number(&digits, at), expected);
             }
         }
     }

@@ -54,7 +54,7 @@ impl Routes {
     /// The series of an end whose error follows from its status: nearly all. None when it is
     /// another, or has no series.
     #[inline]
-    pub(super) fn usual(&self, end: &End) -> Option<&Series> {
+    pub(super) fn usual(&self, end: &End<'_>) -> Option<&Series> {
         if !is_usual(end) {
             return None;
         }
@@ -70,7 +70,7 @@ impl Routes {
     #[cold]
     pub(super) fn add_usual(
         &self,
-        end: &End,
+        end: &End<'_>,
         open: impl Fn() -> Option<Series>,
     ) -> Option<&Series> {
         let (hundred, rest) = place(end.status)?;
@@ -93,7 +93,7 @@ impl Routes {
     }
 
     /// The series of any other end.
-    pub(super) fn unusual(&self, end: &End) -> Option<Arc<Series>> {
+    pub(super) fn unusual(&self, end: &End<'_>) -> Option<Arc<Series>> {
         let unusual = self.unusual.read().unwrap_or_else(PoisonError::into_inner);
         unusual.get(&key(end)).cloned()
     }
@@ -102,7 +102,7 @@ impl Routes {
     #[cold]
     pub(super) fn add_unusual(
         &self,
-        end: &End,
+        end: &End<'_>,
         open: impl FnOnce() -> Option<Series>,
     ) -> Option<Arc<Series>> {
         let mut unusual = self.unusual.write().unwrap_or_else(PoisonError::into_inner);
@@ -115,13 +115,13 @@ impl Routes {
 
 /// Whether the error follows from the status.
 #[inline]
-fn is_usual(end: &End) -> bool {
+fn is_usual(end: &End<'_>) -> bool {
     !end.outcome.is_broken() && end.failure.is_none()
 }
 
 /// Where the series of a route are: page, and place there.
 #[inline]
-fn page(end: &End) -> (usize, usize) {
+fn page(end: &End<'_>) -> (usize, usize) {
     let index = end.route.index();
     (index / PAGE, index % PAGE)
 }
@@ -145,7 +145,7 @@ impl OfRoute {
     }
 }
 
-fn key(end: &End) -> Unusual {
+fn key(end: &End<'_>) -> Unusual {
     let route = std::ptr::from_ref(end.route).addr();
     (route, end.status, end.error_type())
 }

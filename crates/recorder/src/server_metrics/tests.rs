@@ -88,7 +88,7 @@ fn route(template: String) -> &'static Route {
     })
 }
 
-fn end(route: &'static Route, status: Option<u16>, outcome: Outcome) -> End {
+fn end(route: &'static Route, status: Option<u16>, outcome: Outcome) -> End<'static> {
     End {
         status,
         outcome,
@@ -97,7 +97,7 @@ fn end(route: &'static Route, status: Option<u16>, outcome: Outcome) -> End {
         route,
         sizes: Sizes::default(),
         failure: None,
-        attributes: Vec::new(),
+        attributes: &[],
     }
 }
 

@@ -10,20 +10,20 @@ use opentelemetry::KeyValue;
 use crate::{End, Head, Route};
 
 /// What a sampler may see: given when the span starts.
-pub(super) fn at_start(head: &mut Head<'_>) -> Vec<KeyValue> {
-    let route = head.route;
-    let mut all = std::mem::take(&mut head.attributes);
-    all.reserve(16);
+pub(super) fn at_start(head: &Head<'_>) -> Vec<KeyValue> {
+    let (route, more) = (head.route, head.more());
+    let mut all = Vec::with_capacity(more.attributes.len() + 16);
+    all.extend_from_slice(more.attributes);
     let (server_address, server_port) = head.server();
     let mut text = |key, value: Option<&str>| {
         all.extend(value.map(|value| KeyValue::new(key, value.to_owned())));
     };
-    text(key::HTTP_REQUEST_METHOD_ORIGINAL, head.method_original);
+    text(key::HTTP_REQUEST_METHOD_ORIGINAL, more.method_original);
     text(key::URL_PATH, Some(head.path));
-    text(key::URL_QUERY, head.query);
+    text(key::URL_QUERY, more.query);
     text(key::SERVER_ADDRESS, server_address);
     text(key::USER_AGENT_ORIGINAL, head.user_agent_text());
-    text(key::CAMPANILE_REQUEST_ID, head.request_id);
+    text(key::CAMPANILE_REQUEST_ID, more.request_id);
     let peer = head.peer.map(|peer| address(peer.ip()));
     let client = match (head.client, &peer) {
         (Some(client), Some(text)) if head.peer.map(|peer| peer.ip()) == Some(client) => {
@@ -88,7 +88,7 @@ fn write(ip: IpAddr) -> Arc<str> {
 }
 
 /// What is known when the span ends.
-pub(super) fn at_end(end: &End) -> [Option<KeyValue>; 4] {
+pub(super) fn at_end(end: &End<'_>) -> [Option<KeyValue>; 4] {
     [
         Some(KeyValue::new(key::CAMPANILE_OUTCOME, end.outcome.as_str())),
         Some(KeyValue::new(key::CAMPANILE_PHASE, end.phase.as_str())),
@@ -105,12 +105,12 @@ pub(super) fn learnt(then: &'static Route, now: &'static Route) -> impl Iterator
     template.into_iter().chain(domain)
 }
 
-fn status(end: &End) -> Option<KeyValue> {
+fn status(end: &End<'_>) -> Option<KeyValue> {
     end.status
         .map(|code| KeyValue::new(key::HTTP_RESPONSE_STATUS_CODE, i64::from(code)))
 }
 
-fn error(end: &End) -> Option<KeyValue> {
+fn error(end: &End<'_>) -> Option<KeyValue> {
     end.error_type()
         .map(|class| KeyValue::new(key::ERROR_TYPE, class))
 }

@@ -15,9 +15,8 @@ mod templates;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
-use campanile_propagation::{Carried, Formats, Parent};
+use campanile_propagation::{Carried, Formats, Parent, Unread};
 use campanile_recorder::{
     CallEnd, CallHead, Caller, End, Head, Meter, Moment, Recorder, Route, ServerMetrics, Started,
     StartedCall, Tracing,
@@ -45,7 +44,7 @@ const OURS: u32 = 32;
 pub(crate) struct Server {
     /// Records everything but requests.
     others: campanile_recorder::Handle,
-    metrics: ServerMetrics,
+    metrics: Arc<ServerMetrics>,
     common: Option<Arc<Common>>,
     formats: Formats,
 }
@@ -57,6 +56,7 @@ struct Common {
     templates: Templates,
     secret: Secret,
     clock: Clock,
+    metrics: Arc<ServerMetrics>,
 }
 
 impl Server {
@@ -67,6 +67,7 @@ impl Server {
         others: campanile_recorder::Handle,
     ) -> Self {
         let shared = &tracer.shared;
+        let metrics = Arc::new(ServerMetrics::new(meter));
         let is_enough = shared.limits.max_attributes_per_span >= OURS && shared.lane.is_some();
         let formats = others.formats();
         let common = is_enough.then(|| {
@@ -75,11 +76,12 @@ impl Server {
                 templates: Templates::new(),
                 clock: Clock::new(),
                 tracer,
+                metrics: Arc::clone(&metrics),
             })
         });
         Self {
             others,
-            metrics: ServerMetrics::new(meter),
+            metrics,
             common,
             formats,
         }
@@ -101,7 +103,7 @@ impl Common {
 
     /// Opens the span of a request.
     #[inline]
-    fn open(self: &Arc<Self>, head: &mut Head<'_>) -> Started {
+    fn open(self: &Arc<Self>, head: &Head<'_>) -> Started {
         let (at, route) = (self.clock.wall_ns(head.clock), head.route);
         let (base, parent) = match &head.caller {
             Caller::Parent(parent) => (Context::new(), Above::remote(*parent)),
@@ -109,9 +111,13 @@ impl Common {
             Caller::Unknown | Caller::Link(_) => (Context::new(), Above::default()),
         };
         let is_root = matches!(parent.caller, sampling::Caller::Nobody);
+        let current;
         let mut carried = match &head.caller {
-            Caller::Context(context) => Carried::of(context).unwrap_or_default(),
-            _ => std::mem::take(&mut head.carried),
+            Caller::Context(context) => {
+                current = Carried::of(context).unwrap_or_default();
+                Unread::from(&current)
+            }
+            _ => head.carried,
         };
         // ids are random; only a new root may say so for its whole trace
         carried.random |= is_root;
@@ -140,20 +146,19 @@ impl Common {
             is_recording: !matches!(verdict, Verdict::Drop),
             start_ns: at,
             route,
-            carried,
             reason,
         };
         let values = &self.shared().values;
-        let span = Handle::begin(self, begun, |out| {
+        let span = Handle::begin(self, begun, carried, |out| {
             own::write(out, head, values, self.secret)
         });
         let context = base.with_span(span);
-        if !head.attributes.is_empty() || matches!(head.caller, Caller::Link(_)) {
+        if head.more.is_some() || matches!(head.caller, Caller::Link(_)) {
             add(&context, head);
         }
         Started {
             context,
-            at: UNIX_EPOCH + Duration::from_nanos(at),
+            start_ns: at,
             route,
             has_span: true,
             has_metrics: head.metrics,
@@ -216,10 +221,10 @@ impl Above {
 
 /// Adds what most requests have not.
 #[cold]
-fn add(context: &Context, head: &mut Head<'_>) {
+fn add(context: &Context, head: &Head<'_>) {
     let span = context.span();
-    for attribute in head.attributes.drain(..) {
-        span.set_attribute(attribute);
+    for attribute in head.more().attributes {
+        span.set_attribute(attribute.clone());
     }
     if let Caller::Link(link) = &head.caller {
         span.add_link(link.to_span_context(TraceState::NONE), Vec::new());
@@ -227,7 +232,7 @@ fn add(context: &Context, head: &mut Head<'_>) {
 }
 
 impl Recorder for Server {
-    fn start(&self, mut head: Head<'_>) -> Started {
+    fn start(&self, head: Head<'_>) -> Started {
         let Some(common) = &self.common else {
             return self.others.start(head);
         };
@@ -237,24 +242,24 @@ impl Recorder for Server {
         if head.metrics {
             self.metrics.begin(head.route);
         }
-        self.metrics.drop_baggage(head.baggage_drops);
-        common.open(&mut head)
+        if let Some(more) = head.more {
+            self.metrics.drop_baggage(more.baggage_drops);
+        }
+        common.open(&head)
     }
 
-    fn end(&self, started: &Started, end: End) {
+    fn end(&self, started: &Started, end: &End<'_>) {
         if self.common.is_none() || !started.has_span {
             return self.others.end(started, end);
         }
         let span = started.context.span();
         if started.has_metrics {
-            self.metrics.end(&end, Some(span.span_context()));
+            self.metrics.end(end, Some(span.span_context()));
         }
-        if !end.attributes.is_empty() {
-            for attribute in end.attributes.iter() {
-                span.set_attribute(attribute.clone());
-            }
+        for attribute in end.attributes {
+            span.set_attribute(attribute.clone());
         }
-        ask::end(&started.context, Ending::of(&end));
+        ask::end(&started.context, Ending::of(end));
     }
 
     fn start_call(&self, head: CallHead<'_>) -> StartedCall {

@@ -23,7 +23,7 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn of(end: &End) -> Self {
+    pub(super) fn of(end: &End<'_>) -> Self {
         Self {
             route: end.route,
             status: end.status,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use campanile_recorder::Head;
+use campanile_recorder::{Head, HeadMore};
 use campanile_semconv::attribute as key;
 
 use super::names;
@@ -136,19 +136,19 @@ pub(super) fn write(out: &mut Vec<u8>, head: &Head<'_>, values: &Values, secret:
     } else if head.client.is_some() {
         count += addresses(out, None, head.client);
     }
-    if head.query.is_some() || head.request_id.is_some() || head.method_original.is_some() {
-        count += rare(out, head, values);
+    if let Some(more) = head.more {
+        count += rare(out, more, values);
     }
     count
 }
 
 /// What only some requests have.
 #[cold]
-fn rare(out: &mut Vec<u8>, head: &Head<'_>, values: &Values) -> usize {
+fn rare(out: &mut Vec<u8>, more: &HeadMore<'_>, values: &Values) -> usize {
     let texts = [
-        (key::URL_QUERY, head.query),
-        (key::CAMPANILE_REQUEST_ID, head.request_id),
-        (key::HTTP_REQUEST_METHOD_ORIGINAL, head.method_original),
+        (key::URL_QUERY, more.query),
+        (key::CAMPANILE_REQUEST_ID, more.request_id),
+        (key::HTTP_REQUEST_METHOD_ORIGINAL, more.method_original),
     ];
     let mut count = 0;
     for (key, value) in texts {
