@@ -77,7 +77,7 @@ impl Shared {
             let peer = head::peer(view.extensions).map(|peer| peer.ip());
             asked.origin = proxies.origin(peer, view.headers);
         }
-        if settings.role.extracts {
+        if settings.role.extracts && self.reads_now(&view, asked.trust) {
             let found = asked.found.insert(self.find(&view, asked.trust));
             asked.members = settings.members(&found.carried.baggage);
         }
@@ -101,10 +101,15 @@ impl Shared {
         key.template = crate::route::template(view.extensions);
         key.domain = settings.domain;
         let is_grpc = view.method == Method::POST && grpc::is_grpc(view.headers);
+        let lines = view.lines.context();
+        let parent = match asked {
+            None => lines.parent(),
+            Some(_) => None,
+        };
         let head = Head {
             clock,
-            caller: Caller::Unknown,
-            carried: Unread::default(),
+            caller: parent.map_or(Caller::Unknown, Caller::Parent),
+            carried: lines.rest(parent),
             tracing: Tracing::Span,
             metrics: settings.role.counts,
             route: Route::find(&key),
@@ -115,18 +120,11 @@ impl Shared {
             peer,
             more: None,
         };
-        let (exchange, options) = match asked {
-            None if view.uri.query().is_none() && !key.method.is_other() => {
-                let lines = view.lines.context();
-                let parent = lines.parent();
-                let head = Head {
-                    caller: parent.map_or(Caller::Unknown, Caller::Parent),
-                    carried: lines.rest(parent),
-                    ..head
-                };
-                (Exchange::begin(self.clone(), head), None)
-            }
-            asked => self.open_asked(view, asked, key, head),
+        let is_plain = asked.is_none() && view.uri.query().is_none() && !key.method.is_other();
+        let (exchange, options) = if is_plain {
+            (Exchange::begin(self.clone(), head), None)
+        } else {
+            self.open_asked(view, asked, key, head)
         };
         Kept::new(Watched {
             exchange,
@@ -147,42 +145,43 @@ impl Shared {
         head: Head<'_>,
     ) -> (Exchange<Shared>, Option<Box<Options>>) {
         let settings = &self.settings;
-        let mut usual = Asked::default();
-        let asked = asked.unwrap_or_else(|| {
-            usual.found = Some(view.lines.context().extract());
-            &mut usual
-        });
-        let options = asked.options.take();
+        let (options, asked): (_, Option<&Asked>) = match asked {
+            None => (None, None),
+            Some(asked) => (asked.options.take(), Some(asked)),
+        };
+        let (caller, carried) = match asked {
+            None => (head.caller, head.carried),
+            Some(asked) => self.caller(view, asked),
+        };
+        let usual = Asked::default();
+        let asked = asked.unwrap_or(&usual);
         let scheme = match asked.origin.is_https {
             Some(true) => "https",
             Some(false) => "http",
             None => key.scheme,
         };
-        let route = Route::find(&RouteKey {
-            scheme,
-            template: key.template.or(asked.route.as_deref()),
-            ..key
-        });
+        let route = match (asked.origin.is_https, &asked.route) {
+            (None, None) => head.route,
+            _ => Route::find(&RouteKey {
+                scheme,
+                template: key.template.or(asked.route.as_deref()),
+                ..key
+            }),
+        };
         let host = asked.origin.host.as_deref();
         let query = view.uri.query().map(|query| settings.redact(query));
-        let found = asked.found.as_ref();
         let more = HeadMore {
             method_original: route.method().is_other().then(|| view.method.as_str()),
             query: query.as_deref(),
-            request_id: options.as_ref().and_then(|options| options.request_id()),
+            request_id: options
+                .as_ref()
+                .and_then(|options| options.request_id.as_ref()),
             attributes: &asked.attributes,
-            baggage_drops: found.map_or(0, |found| found.baggage_drops),
+            baggage_drops: asked.found.as_ref().map_or(0, |found| found.baggage_drops),
         };
         let head = Head {
-            caller: match found {
-                Some(found) => match (found.parent, asked.trust) {
-                    (Some(parent), Trust::Continue) => Caller::Parent(parent),
-                    (Some(parent), _) => Caller::Link(parent),
-                    (None, _) => Caller::Unknown,
-                },
-                None => current(),
-            },
-            carried: found.map_or_else(Unread::default, |found| Unread::from(&found.carried)),
+            caller,
+            carried,
             tracing: settings.tracing(asked.observe),
             route,
             authority: host.map(str::as_bytes).or(head.authority),
@@ -194,14 +193,51 @@ impl Shared {
         (exchange, options)
     }
 
+    /// Where the root span hangs, and what travels with it, when that was asked for.
+    fn caller<'a>(&self, view: &View<'a>, asked: &'a Asked) -> (Caller, Unread<'a>) {
+        if !self.settings.role.extracts {
+            return (current(), Unread::default());
+        }
+        let (parent, carried) = match &asked.found {
+            Some(found) => (found.parent, Unread::from(&found.carried)),
+            None => {
+                let lines = view.lines.context();
+                let parent = lines.parent();
+                (parent, lines.rest(parent))
+            }
+        };
+        let caller = match (parent, asked.trust) {
+            (Some(parent), Trust::Continue) => Caller::Parent(parent),
+            (Some(parent), _) => Caller::Link(parent),
+            (None, _) => Caller::Unknown,
+        };
+        (caller, carried)
+    }
+
+    /// Whether what travels beside the caller's span has to be read before the request runs: as its
+    /// sender is not simply believed, or baggage is to be shown, or a walk over the headers is not
+    /// enough to find all of it.
+    fn reads_now(&self, view: &View<'_>, trust: Trust) -> bool {
+        trust != Trust::Continue
+            || !self.settings.baggage.is_empty()
+            || view.lines.is_repeated()
+            || self.formats != Formats::default()
+    }
+
     /// What the headers say about the caller, as far as it is believed.
     fn find(&self, view: &View<'_>, trust: Trust) -> Extracted {
+        let keep = &self.settings.public_baggage;
+        let is_simple = !view.lines.is_repeated() && self.formats == Formats::default();
         let mut found = match trust {
             Trust::Ignore => Extracted::default(),
-            _ => self.formats.extract(view.headers),
+            _ if !is_simple => self.formats.extract(view.headers),
+            Trust::PublicEdge if keep.is_empty() => Extracted {
+                parent: view.lines.context().parent(),
+                ..Extracted::default()
+            },
+            _ => view.lines.context().extract(),
         };
         if trust != Trust::Continue {
-            let keep = &self.settings.public_baggage;
             let carried = std::mem::take(&mut found.carried);
             if !keep.is_empty() {
                 found.carried.baggage = carried.baggage.only(|key| keep.contains(&key));
@@ -263,10 +299,6 @@ impl Options {
                 request_bytes: settings.sizes.then(RequestBytes::default),
             })
         })
-    }
-
-    fn request_id(&self) -> Option<&str> {
-        self.request_id.as_ref().map(RequestId::as_str)
     }
 }
 

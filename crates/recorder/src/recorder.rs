@@ -9,7 +9,7 @@ use campanile_propagation::{Formats, Parent, Unread};
 use opentelemetry::trace::SpanContext;
 use opentelemetry::{Context, KeyValue};
 
-use crate::{CallEnd, CallHead, End, Meter, Moment, Route, StartedCall, authority};
+use crate::{CallEnd, CallHead, End, Meter, Moment, RequestId, Route, StartedCall, authority};
 
 /// Where the root span hangs.
 #[derive(Clone, Debug, Default)]
@@ -74,7 +74,7 @@ pub struct HeadMore<'a> {
     /// The query, already redacted.
     pub query: Option<&'a str>,
     /// The request's id.
-    pub request_id: Option<&'a str>,
+    pub request_id: Option<&'a RequestId>,
     /// What the application adds to the span.
     pub attributes: &'a [KeyValue],
     /// How many baggage members were found unfit to be carried before it got here.

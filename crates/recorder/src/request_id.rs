@@ -9,8 +9,17 @@ const MAX_LENGTH: usize = 64;
 ///
 /// The layer that knows it puts it into the request's extensions and into the context, so that
 /// handlers and log lines find it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RequestId(HeaderValue);
+#[derive(Clone, Debug, Eq)]
+pub struct RequestId {
+    text: HeaderValue,
+    is_random: bool,
+}
+
+impl PartialEq for RequestId {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
 
 impl RequestId {
     /// Takes an id that a caller sent; `None` when it is empty, too long, or not visible ASCII.
@@ -18,7 +27,10 @@ impl RequestId {
         let text = value.as_bytes();
         let is_fit =
             (1..=MAX_LENGTH).contains(&text.len()) && text.iter().all(u8::is_ascii_graphic);
-        is_fit.then(|| Self(value.clone()))
+        is_fit.then(|| Self {
+            text: value.clone(),
+            is_random: false,
+        })
     }
 
     /// Makes a new one: 32 hexadecimal digits, random but not secret.
@@ -29,17 +41,25 @@ impl RequestId {
         for (digits, byte) in text.as_chunks_mut().0.iter_mut().zip(bytes) {
             *digits = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
         }
-        Self(HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("-")))
+        Self {
+            text: HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("-")),
+            is_random: true,
+        }
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        self.0.to_str().unwrap_or_default()
+        self.text.to_str().unwrap_or_default()
     }
 
     /// The text as a header value.
     pub fn as_header(&self) -> &HeaderValue {
-        &self.0
+        &self.text
+    }
+
+    /// Whether it was made here, and so holds nothing that anyone has written.
+    pub fn is_random(&self) -> bool {
+        self.is_random
     }
 
     /// The id of the request that `context` belongs to.

@@ -13,7 +13,8 @@ use campanile_otlp_receiver::Receiver;
 use campanile_otlp_receiver::model::Span;
 use campanile_propagation::{Carried, Parent, Unread};
 use campanile_recorder::{
-    Caller, Exchange, Handle, Head, HeadMore, Method, Outcome, Route, RouteKey, Source, Tracing,
+    Caller, Exchange, Handle, Head, HeadMore, Method, Outcome, RequestId, Route, RouteKey, Source,
+    Tracing,
 };
 use campanile_telemetry::Telemetry;
 use harness::Over;
@@ -83,9 +84,10 @@ fn end(recorder: &Handle, head: Head<'_>, status: Option<u16>, outcome: Outcome)
 fn talkative(recorder: &Handle) {
     let mut head = head(Some(1), route(Some("/rooms/{id}"), Some("chat")));
     let attributes = [KeyValue::new("plan", "pro")];
+    let id = RequestId::from_header(&HeaderValue::from_static("0123456789abcdef")).unwrap();
     let more = HeadMore {
         query: Some("page=2&token=REDACTED"),
-        request_id: Some("0123456789abcdef"),
+        request_id: Some(&id),
         method_original: Some("get"),
         attributes: &attributes,
         ..HeadMore::default()

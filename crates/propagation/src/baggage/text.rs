@@ -20,7 +20,7 @@ pub(super) fn legal_members(text: &str) -> impl Iterator<Item = (Parts<'_>, &str
         let text = rest?;
         let (member, behind) = cut(text, b',');
         rest = behind;
-        Some(member.trim_matches([' ', '\t']))
+        Some(member.trim_ascii())
     });
     split
         .filter(|member| !member.is_empty())
@@ -28,8 +28,8 @@ pub(super) fn legal_members(text: &str) -> impl Iterator<Item = (Parts<'_>, &str
             let (pair, properties) = cut(member, b';');
             let (key, value) = cut(pair, b'=');
             let parts = Parts {
-                key: key.trim_matches([' ', '\t']),
-                value: value?.trim_matches([' ', '\t']),
+                key: key.trim_ascii(),
+                value: value?.trim_ascii(),
                 properties,
             };
             Some((parts, member))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use campanile_semconv::attribute as key;
 use opentelemetry::KeyValue;
 
-use crate::{End, Head, Route};
+use crate::{End, Head, RequestId, Route};
 
 /// What a sampler may see: given when the span starts.
 pub(super) fn at_start(head: &Head<'_>) -> Vec<KeyValue> {
@@ -23,7 +23,10 @@ pub(super) fn at_start(head: &Head<'_>) -> Vec<KeyValue> {
     text(key::URL_QUERY, more.query);
     text(key::SERVER_ADDRESS, server_address);
     text(key::USER_AGENT_ORIGINAL, head.user_agent_text());
-    text(key::CAMPANILE_REQUEST_ID, more.request_id);
+    text(
+        key::CAMPANILE_REQUEST_ID,
+        more.request_id.map(RequestId::as_str),
+    );
     let peer = head.peer.map(|peer| address(peer.ip()));
     let client = match (head.client, &peer) {
         (Some(client), Some(text)) if head.peer.map(|peer| peer.ip()) == Some(client) => {

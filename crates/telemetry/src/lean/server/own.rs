@@ -147,10 +147,19 @@ pub(super) fn write(out: &mut Vec<u8>, head: &Head<'_>, values: &Values, secret:
 fn rare(out: &mut Vec<u8>, more: &HeadMore<'_>, values: &Values) -> usize {
     let texts = [
         (key::URL_QUERY, more.query),
-        (key::CAMPANILE_REQUEST_ID, more.request_id),
         (key::HTTP_REQUEST_METHOD_ORIGINAL, more.method_original),
     ];
     let mut count = 0;
+    if let Some(id) = more.request_id {
+        let (key, text) = (key::CAMPANILE_REQUEST_ID, id.as_str());
+        if id.is_random() {
+            let text = values.cut(text).as_bytes();
+            proto::string_attribute(out, tag::SPAN_ATTRIBUTE, key.as_bytes(), text);
+        } else {
+            values.string(out, tag::SPAN_ATTRIBUTE, key, text);
+        }
+        count += 1;
+    }
     for (key, value) in texts {
         if let Some(value) = value {
             values.string(out, tag::SPAN_ATTRIBUTE, key, value);
