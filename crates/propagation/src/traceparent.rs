@@ -3,8 +3,6 @@
 //! Version `00` with 55 bytes is nearly all there is and costs no branch more than it must;
 //! surrounding blanks and future versions are one cold function.
 
-use std::array;
-
 use opentelemetry::trace::{SpanContext, TraceState};
 use opentelemetry::{SpanId, TraceFlags, TraceId};
 
@@ -137,7 +135,8 @@ fn values(text: &[u8; 48]) -> ([u8; 48], bool) {
 #[inline]
 fn number(digits: &[u8; 48], at: usize) -> u64 {
     let half = |at: usize| {
-        let eight = u64::from_le_bytes(array::from_fn(|i| digits[at + i]));
+        let eight = digits[at..].first_chunk();
+        let eight = eight.map_or(0, |eight| u64::from_le_bytes(*eight));
         let pairs = (eight << 4 | eight >> 8) & 0x00ff_00ff_00ff_00ff;
         let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
         (quads | quads >> 16) & 0xffff_ffff
