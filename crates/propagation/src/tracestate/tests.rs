@@ -136,3 +136,25 @@ fn what_is_plain_is_legal() {
         assert_eq!(is_plain, members == MAX_MEMBERS);
     }
 }
+
+#[test]
+fn a_list_is_judged_by_itself_whatever_came_before_it() {
+    let longest = format!("a={}", "1".repeat(MAX_LAST - 2));
+    let longer = format!("{longest}1");
+    let all = [
+        "a=1", "a=2", "a=1,", "a=1,b", "A=1", "", &longest, &longer, "b=1",
+    ];
+    let alone = |text: &str| is_legal_list(text.as_bytes());
+    for before in all {
+        for text in all {
+            state(&[before]);
+            assert_eq!(
+                state(&[text]).is_some(),
+                alone(text),
+                "{text:?} after {before:?}"
+            );
+            state(&[text]);
+            assert_eq!(state(&[text]).is_some(), alone(text), "{text:?} again");
+        }
+    }
+}
