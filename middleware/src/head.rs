@@ -64,25 +64,32 @@ impl<'a> Lines<'a> {
         if headers.len() != headers.keys_len() || headers.len() > MAX_WALK {
             return Self::search(headers);
         }
-        let mut lines = Self::default();
-        let context = &mut lines.context;
+        let (mut host, mut user_agent, mut has_upgrade) = (None, None, false);
+        let mut context = campanile_propagation::Lines::default();
         for (name, value) in headers {
-            let name = name.as_str();
-            match name.len() {
-                4 if name == "host" => lines.host = Some(value),
-                7 if name == campanile_semconv::header::BAGGAGE => context.baggage = Some(value),
-                7 if name == "upgrade" => lines.has_upgrade = true,
-                10 if name == "user-agent" => lines.user_agent = Some(value),
-                10 if name == campanile_semconv::header::TRACESTATE => {
-                    context.tracestate = Some(value);
+            // the names that `http` knows are told apart without their text
+            if *name == header::HOST {
+                host = Some(value);
+            } else if *name == header::USER_AGENT {
+                user_agent = Some(value);
+            } else if *name == header::UPGRADE {
+                has_upgrade = true;
+            } else {
+                match name.as_str() {
+                    campanile_semconv::header::BAGGAGE => context.baggage = Some(value),
+                    campanile_semconv::header::TRACESTATE => context.tracestate = Some(value),
+                    campanile_semconv::header::TRACEPARENT => context.traceparent = Some(value),
+                    _ => {}
                 }
-                11 if name == campanile_semconv::header::TRACEPARENT => {
-                    context.traceparent = Some(value);
-                }
-                _ => {}
             }
         }
-        lines
+        Self {
+            host,
+            user_agent,
+            has_upgrade,
+            context,
+            is_repeated: false,
+        }
     }
 
     #[cold]
