@@ -13,7 +13,13 @@ pub(crate) async fn hint_gates(over: Over) {
     let hint = Duration::from_secs(1);
     let fault = Fault::status(503).retry_after(hint).only(Kind::Traces);
     receiver.faults().next(fault);
-    let telemetry = telemetry(over, over.endpoint(&receiver), &[]);
+    // An attempt that is given up too early counts as a retry, too; and metrics that are collected
+    // meanwhile would still wait when the flush is done.
+    let settings = [
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "60000"),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "3600000"),
+    ];
+    let telemetry = telemetry(over, over.endpoint(&receiver), &settings);
     let before = SystemTime::now();
     offer(&telemetry, 0..N);
     let gated = |signal: &SignalStatus| signal.signal != Signal::Traces || signal.retries > 0;
