@@ -51,6 +51,10 @@ pub const HTTP_SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
+/// The boundaries of a database operation's duration, in seconds (semantic conventions, database
+/// metrics).
+pub const DB_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
 /// The boundaries of body sizes, in bytes: powers of four from 64 B to 64 MiB.
 pub const BODY_BYTES: &[f64] = &[
     64.0,
@@ -148,6 +152,10 @@ Standard {
     HTTP_CLIENT_RESPONSE_BODY_SIZE = "http.client.response.body.size", Histogram, "By", BODY_BYTES, [
         a::HTTP_REQUEST_METHOD, a::SERVER_ADDRESS, a::SERVER_PORT, a::ERROR_TYPE, a::HTTP_RESPONSE_STATUS_CODE,
         a::NETWORK_PROTOCOL_VERSION,
+    ];
+    /// Duration of an operation of a database, as its client sees it.
+    DB_CLIENT_OPERATION_DURATION = "db.client.operation.duration", Histogram, "s", DB_SECONDS, [
+        a::DB_SYSTEM_NAME, a::DB_QUERY_SUMMARY, a::DB_COLLECTION_NAME, a::DB_OPERATION_NAME, a::ERROR_TYPE,
     ];
     /// Time the process spent on processors; opt-in.
     PROCESS_CPU_TIME = "process.cpu.time", Counter, "s", [

@@ -110,6 +110,7 @@ impl App {
         live_page: Option<&str>,
         resume: Option<Resume>,
     ) -> Result<Self, StoreError> {
+        let store = store.with_meter(&telemetry.meter("vc-server"));
         let mut sessions = Sessions::builder(telemetry);
         if let Some(resume) = resume {
             sessions = sessions.resume(resume);

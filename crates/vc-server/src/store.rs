@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use opentelemetry::metrics::Meter;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -36,6 +37,7 @@ const CONNECTIONS: u32 = 4;
 pub struct Store {
     pool: SqlitePool,
     path: PathBuf,
+    durations: query::Durations,
     /// Keeps the temporary directory until the last clone goes.
     scratch: Option<Arc<Scratch>>,
 }
@@ -56,6 +58,13 @@ impl Store {
     pub async fn temporary() -> Result<Self, StoreError> {
         let scratch = Scratch::new()?;
         Self::connect(scratch.path().join("chat.sqlite"), Some(Arc::new(scratch))).await
+    }
+
+    /// Measures from now on how long each query takes (`db.client.operation.duration`).
+    #[must_use]
+    pub fn with_meter(mut self, meter: &Meter) -> Self {
+        self.durations = query::Durations::of(meter);
+        self
     }
 
     /// Returns where the database is.
@@ -91,6 +100,7 @@ impl Store {
         Ok(Self {
             pool,
             path,
+            durations: query::Durations::default(),
             scratch,
         })
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, header};
-use campanile::semconv::{attribute, span};
+use campanile::semconv::{attribute, metric, span};
 use campanile_otlp_receiver::contract::{Contract, Registry};
-use campanile_otlp_receiver::{Span, SpanKind};
+use campanile_otlp_receiver::{Attributes, Span, SpanKind};
 use futures_util::StreamExt;
 use serde_json::json;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -111,6 +111,45 @@ async fn a_message_is_one_trace_from_its_caller_to_the_database() {
     );
 }
 
+/// The attributes of the durations of queries with this summary.
+fn durations(server: &Server, summary: &str) -> Vec<Arc<Attributes>> {
+    let metrics = server.receiver.metrics();
+    let durations = metrics
+        .iter()
+        .find(|metric| metric.name() == metric::DB_CLIENT_OPERATION_DURATION.name)
+        .unwrap();
+    let all = durations.series.iter().map(|series| &series.attributes);
+    all.filter(|all| all.get_str(attribute::DB_QUERY_SUMMARY) == Some(summary))
+        .cloned()
+        .collect()
+}
+
+#[tokio::test]
+async fn each_query_has_a_duration() {
+    let server = Server::start().await;
+    assert_eq!(
+        server.send(hello(traced_message(&server))).await.status,
+        201
+    );
+    spans(&server, 1).await;
+    // the server looks at its rooms when it starts
+    for (summary, operation, collection) in [
+        ("SELECT rooms", "SELECT", "rooms"),
+        ("INSERT messages", "INSERT", "messages"),
+    ] {
+        let all = durations(&server, summary);
+        assert_eq!(all.len(), 1, "{summary}");
+        for (key, value) in [
+            (attribute::DB_SYSTEM_NAME, "sqlite"),
+            (attribute::DB_OPERATION_NAME, operation),
+            (attribute::DB_COLLECTION_NAME, collection),
+        ] {
+            assert_eq!(all[0].get_str(key), Some(value));
+        }
+        assert_eq!(all[0].get_str(attribute::ERROR_TYPE), None);
+    }
+}
+
 #[tokio::test]
 async fn what_is_said_is_in_no_span_and_no_line() {
     let server = Server::start().await;
@@ -196,4 +235,6 @@ async fn a_locked_database_is_an_answer_a_failed_span_and_a_line() {
         .find(|line| line.event_name == "chat.store.failed")
         .unwrap();
     assert_eq!(line.span_id, Some(insert.span_id));
+    let busy = &durations(&server, "INSERT messages")[0];
+    assert_eq!(busy.get_str(attribute::ERROR_TYPE), Some("busy"));
 }

@@ -78,7 +78,9 @@ impl Store {
         .bind(author.as_str())
         .bind(text.as_str())
         .bind(now());
-        let row: Option<Row> = INSERT.run(query.fetch_optional(&mut *connection)).await?;
+        let row: Option<Row> = INSERT
+            .run(&self.durations, query.fetch_optional(&mut *connection))
+            .await?;
         Ok(row.map(Message::from))
     }
 
@@ -93,7 +95,9 @@ impl Store {
         )
         .bind(room)
         .bind(id);
-        let row: Option<Row> = SELECT.run(query.fetch_optional(&mut *connection)).await?;
+        let row: Option<Row> = SELECT
+            .run(&self.durations, query.fetch_optional(&mut *connection))
+            .await?;
         Ok(row.map(Message::from))
     }
 
@@ -114,7 +118,9 @@ impl Store {
         };
         let mut connection = self.connection().await?;
         let query = sqlx::query_as(text).bind(room).bind(edge).bind(limit);
-        let mut rows: Vec<Row> = SELECT.run(query.fetch_all(&mut *connection)).await?;
+        let mut rows: Vec<Row> = SELECT
+            .run(&self.durations, query.fetch_all(&mut *connection))
+            .await?;
         rows.sort_unstable_by_key(|row| row.0);
         Ok(rows.into_iter().map(Message::from).collect())
     }

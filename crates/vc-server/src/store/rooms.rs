@@ -55,7 +55,9 @@ impl Store {
         let mut connection = self.connection().await?;
         let query =
             sqlx::query_as("SELECT id, name, created_at FROM rooms ORDER BY created_at, id");
-        let rows: Vec<Row> = LIST.run(query.fetch_all(&mut *connection)).await?;
+        let rows: Vec<Row> = LIST
+            .run(&self.durations, query.fetch_all(&mut *connection))
+            .await?;
         Ok(rows.into_iter().map(Room::from).collect())
     }
 
@@ -71,7 +73,9 @@ impl Store {
         };
         let mut connection = self.connection().await?;
         let query = sqlx::query_as("SELECT id, name, created_at FROM rooms WHERE id = $1").bind(id);
-        let row: Option<Row> = ONE.run(query.fetch_optional(&mut *connection)).await?;
+        let row: Option<Row> = ONE
+            .run(&self.durations, query.fetch_optional(&mut *connection))
+            .await?;
         Ok(row.map(Room::from))
     }
 
@@ -92,7 +96,9 @@ impl Store {
         };
         let mut connection = self.connection().await?;
         let query = sqlx::query_as("SELECT count(*) FROM rooms");
-        let (count,): (i64,) = COUNT.run(query.fetch_one(&mut *connection)).await?;
+        let (count,): (i64,) = COUNT
+            .run(&self.durations, query.fetch_one(&mut *connection))
+            .await?;
         if count >= MAX_ROOMS {
             return Ok(Err(NotOpened::TooMany));
         }
@@ -103,7 +109,9 @@ impl Store {
         .bind(format!("{:012x}", fastrand::u64(..1 << 48)))
         .bind(name.as_str())
         .bind(now());
-        let row: Option<Row> = INSERT.run(query.fetch_optional(&mut *connection)).await?;
+        let row: Option<Row> = INSERT
+            .run(&self.durations, query.fetch_optional(&mut *connection))
+            .await?;
         Ok(row.map(Room::from).ok_or(NotOpened::NameTaken))
     }
 }
