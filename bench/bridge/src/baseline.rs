@@ -1,14 +1,12 @@
 //! The committed figures, and when a measured one is too dear.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+#[path = "../../shared/baseline.rs"]
+mod shared;
+
 use std::io;
-use std::path::PathBuf;
 
+pub use self::shared::{Baseline, read};
 use crate::callgrind::Cost;
-
-/// How much dearer than the baseline is still noise.
-const TOLERANCE: f64 = 1.05;
 
 /// What a span may cost at most with the bridge alone on a registry, whatever the baseline says:
 /// instructions, and allocations.
@@ -18,42 +16,12 @@ const LIMITS: [(&str, f64, f64); 2] = [
     ("own-unsampled", 1900.0, 0.5),
 ];
 
-/// Instructions of a span on the thread that makes it, by contender.
-pub type Baseline = BTreeMap<String, f64>;
-
-fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("baseline.toml")
-}
-
-/// Reads the committed figures: a flat table of `name = number`.
-pub fn read() -> io::Result<Baseline> {
-    let text = std::fs::read_to_string(path())?;
-    let entry = |line: &str| {
-        let (name, number) = line.split_once('=')?;
-        Some((name.trim().to_owned(), number.trim().parse().ok()?))
-    };
-    text.lines()
-        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
-        .map(|line| {
-            entry(line).ok_or_else(|| {
-                io::Error::other(format!(
-                    "baseline.toml: expected `name = number`, found {line:?}"
-                ))
-            })
-        })
-        .collect()
-}
-
 /// Replaces the committed figures of what is ours.
 pub fn write(measured: &[(&str, Cost)]) -> io::Result<()> {
-    let mut text = String::from(
-        "# Instructions of a span with two fields on the thread that makes it (callgrind).\n\
-         # Written by `cargo run --release -p campanile-bench-bridge -- --update`; held by `--check`.\n",
-    );
-    for (name, cost) in ours(measured) {
-        let _ = writeln!(text, "{name} = {:.0}", cost.request_thread);
-    }
-    std::fs::write(path(), text)
+    shared::write(
+        "Instructions of a span with two fields on the thread that makes it",
+        ours(measured),
+    )
 }
 
 fn ours<'a>(measured: &'a [(&'a str, Cost)]) -> impl Iterator<Item = &'a (&'a str, Cost)> {
@@ -70,16 +38,7 @@ pub fn judge(baseline: &Baseline, measured: &[(&str, Cost)]) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, cost) in ours(measured) {
         let now = cost.request_thread;
-        match baseline.get(*name) {
-            None => problems.push(format!(
-                "{name}: no figure in baseline.toml; run with --update"
-            )),
-            Some(then) if now > then * TOLERANCE => problems.push(format!(
-                "{name}: {now:.0} instructions, {:+.1} % over the committed {then:.0}",
-                (now / then - 1.0) * 100.0
-            )),
-            Some(_) => {}
-        }
+        problems.extend(shared::growth(baseline, name, now));
         let limit = LIMITS.iter().find(|(limited, ..)| limited == name);
         let alone = now - find(measured, "without-bridge") + find(measured, "registry");
         if let Some((_, most, allocations)) = limit

@@ -1,14 +1,12 @@
 //! The committed figures, and when a measured one is too dear.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+#[path = "../../shared/baseline.rs"]
+mod shared;
+
 use std::io;
-use std::path::PathBuf;
 
+pub use self::shared::{Baseline, read};
 use crate::callgrind::Cost;
-
-/// How much dearer than the baseline is still noise (hash seeds differ between runs).
-const TOLERANCE: f64 = 1.05;
 
 /// What a sampled request may cost at most, whatever the baseline says.
 pub const LIMIT: (&str, f64) = ("server-sampled", 22_000.0);
@@ -19,43 +17,12 @@ pub const LIMIT: (&str, f64) = ("server-sampled", 22_000.0);
 const ALLOCATIONS: f64 = 6.0;
 const ALLOCATING: [&str; 2] = ["lean-sampled", "lean-unsampled"];
 
-/// Instructions on the request thread over the base, by contender.
-pub type Baseline = BTreeMap<String, f64>;
-
-fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("baseline.toml")
-}
-
-/// Reads the committed figures: a flat table of `name = number`.
-pub fn read() -> io::Result<Baseline> {
-    let text = std::fs::read_to_string(path())?;
-    let lines = text
-        .lines()
-        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    let entry = |line: &str| {
-        let (name, number) = line.split_once('=')?;
-        Some((name.trim().to_owned(), number.trim().parse().ok()?))
-    };
-    let wrong = |line: &str| {
-        io::Error::other(format!(
-            "baseline.toml: expected `name = number`, found {line:?}"
-        ))
-    };
-    lines
-        .map(|line| entry(line).ok_or_else(|| wrong(line)))
-        .collect()
-}
-
 /// Replaces the committed figures.
 pub fn write(measured: &[(&str, Cost)]) -> io::Result<()> {
-    let mut text = String::from(
-        "# Instructions per request on the request thread, over the bare work (callgrind).\n\
-         # Written by `cargo run --release -p campanile-bench-http -- --update`; held by `--check`.\n",
-    );
-    for (name, cost) in measured {
-        let _ = writeln!(text, "{name} = {:.0}", cost.request_thread);
-    }
-    std::fs::write(path(), text)
+    shared::write(
+        "Instructions per request on the request thread, over the bare work",
+        measured.iter(),
+    )
 }
 
 /// What is too dear, in words; a contender without a committed figure counts as such.
@@ -63,16 +30,7 @@ pub fn judge(baseline: &Baseline, measured: &[(&str, Cost)]) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, cost) in measured {
         let now = cost.request_thread;
-        match baseline.get(*name) {
-            None => problems.push(format!(
-                "{name}: no figure in baseline.toml; run with --update"
-            )),
-            Some(then) if now > then * TOLERANCE => problems.push(format!(
-                "{name}: {now:.0} instructions, {:+.1} % over the committed {then:.0}",
-                (now / then - 1.0) * 100.0
-            )),
-            Some(_) => {}
-        }
+        problems.extend(shared::growth(baseline, name, now));
         if ALLOCATING.contains(name) && cost.allocations > ALLOCATIONS + 0.05 {
             problems.push(format!(
                 "{name}: {:.1} allocations, the limit is {ALLOCATIONS}",

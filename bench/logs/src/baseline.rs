@@ -1,58 +1,27 @@
 //! The committed figures, and when a measured one is too dear.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::io;
-use std::path::PathBuf;
+#[path = "../../shared/baseline.rs"]
+mod shared;
 
+use std::io;
+
+pub use self::shared::{Baseline, read};
 use crate::callgrind::Cost;
 
-/// How much dearer than the baseline is still noise.
-const TOLERANCE: f64 = 1.05;
-
 /// Ours with redaction, and theirs: ours may cost a third at most.
-const THIRDS: [(&str, &str); 3] = [
+const THIRDS: [(&str, &str); 4] = [
     ("lines-redacted", "fmt-json"),
     ("lines-redacted-sampled", "fmt-json-sampled"),
+    ("lines-records", "fmt-json-appender"),
     ("lines-records-sampled", "fmt-json-appender-sampled"),
 ];
 
-/// Instructions of a line on the thread that logs, by contender.
-pub type Baseline = BTreeMap<String, f64>;
-
-fn path() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("baseline.toml")
-}
-
-/// Reads the committed figures: a flat table of `name = number`.
-pub fn read() -> io::Result<Baseline> {
-    let text = std::fs::read_to_string(path())?;
-    let entry = |line: &str| {
-        let (name, number) = line.split_once('=')?;
-        Some((name.trim().to_owned(), number.trim().parse().ok()?))
-    };
-    text.lines()
-        .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
-        .map(|line| {
-            entry(line).ok_or_else(|| {
-                io::Error::other(format!(
-                    "baseline.toml: expected `name = number`, found {line:?}"
-                ))
-            })
-        })
-        .collect()
-}
-
 /// Replaces the committed figures of what is ours.
 pub fn write(measured: &[(&str, Cost)]) -> io::Result<()> {
-    let mut text = String::from(
-        "# Instructions of a line with three fields on the thread that logs (callgrind).\n\
-         # Written by `cargo run --release -p campanile-bench-logs -- --update`; held by `--check`.\n",
-    );
-    for (name, cost) in ours(measured) {
-        let _ = writeln!(text, "{name} = {:.0}", cost.request_thread);
-    }
-    std::fs::write(path(), text)
+    shared::write(
+        "Instructions of a line with three fields on the thread that logs",
+        ours(measured),
+    )
 }
 
 /// What is held: how often the writer's thread is woken is chance, so what goes there is not.
@@ -66,16 +35,7 @@ pub fn judge(baseline: &Baseline, measured: &[(&str, Cost)]) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, cost) in ours(measured) {
         let now = cost.request_thread;
-        match baseline.get(*name) {
-            None => problems.push(format!(
-                "{name}: no figure in baseline.toml; run with --update"
-            )),
-            Some(then) if now > then * TOLERANCE => problems.push(format!(
-                "{name}: {now:.0} instructions, {:+.1} % over the committed {then:.0}",
-                (now / then - 1.0) * 100.0
-            )),
-            Some(_) => {}
-        }
+        problems.extend(shared::growth(baseline, name, now));
     }
     let find = |wanted: &str| {
         let found = measured.iter().find(|(name, _)| *name == wanted);

@@ -3,7 +3,8 @@
 //! A run of few is taken from a run of many, so that start-up cancels out.
 
 use std::io;
-use std::process::{Command, Stdio};
+
+use crate::total;
 
 const FEW: u64 = 4_000;
 
@@ -15,45 +16,8 @@ fn many(pipeline: &str) -> u64 {
 
 /// Instructions for one measurement of this kind.
 pub fn count(pipeline: &str, work: &str) -> io::Result<f64> {
+    let run = |times: u64| total::run(&[pipeline, work, &times.to_string()]);
     let times = many(pipeline);
-    let (few, many) = (run(pipeline, work, FEW)?, run(pipeline, work, times)?);
+    let (few, many) = (run(FEW)?, run(times)?);
     Ok((many - few) / (times - FEW) as f64)
-}
-
-fn run(pipeline: &str, work: &str, times: u64) -> io::Result<f64> {
-    let folder = tempfile::tempdir()?;
-    let out = folder.path().join("out");
-    let status = Command::new("valgrind")
-        .args(["-q", "--tool=callgrind"])
-        .arg(format!("--callgrind-out-file={}", out.display()))
-        .arg(std::env::current_exe()?)
-        .args(["--run", pipeline, work, &times.to_string()])
-        .stdout(Stdio::null())
-        .status()
-        .map_err(|error| io::Error::other(format!("valgrind did not start: {error}")))?;
-    if !status.success() {
-        return Err(io::Error::other(format!(
-            "{pipeline} {work} failed under valgrind: {status}"
-        )));
-    }
-    total(&std::fs::read_to_string(out)?)
-        .ok_or_else(|| io::Error::other("the profile has no total"))
-}
-
-fn total(profile: &str) -> Option<f64> {
-    let line = profile
-        .lines()
-        .find_map(|line| line.strip_prefix("totals:"))?;
-    line.trim().parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_total_is_read_from_a_profile() {
-        assert_eq!(total("fn=(1) main\n1 5\ntotals: 1005\n"), Some(1005.0));
-        assert_eq!(total("fn=(1) main\n"), None);
-    }
 }

@@ -7,6 +7,8 @@
 //! ```
 
 mod callgrind;
+#[path = "../../shared/total.rs"]
+mod total;
 mod work;
 
 use std::alloc::System;

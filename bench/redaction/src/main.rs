@@ -6,9 +6,12 @@
 //! cargo run --release -p campanile-bench-redaction -- --check   # and fails when something is dearer
 //! ```
 
+#[path = "../../shared/total.rs"]
+mod total;
+
 use std::hint::black_box;
 use std::io;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 
 use campanile_redaction::Redactor;
 
@@ -118,7 +121,8 @@ fn measure() -> io::Result<Vec<(&'static Case, f64)>> {
     let mut measured = Vec::new();
     for (index, case) in CASES.iter().enumerate() {
         // A run of few is taken from a run of many, so that start-up cancels out.
-        let (few, many) = (count(index, FEW)?, count(index, MANY)?);
+        let run = |repeats: u64| total::run(&[&index.to_string(), &repeats.to_string()]);
+        let (few, many) = (run(FEW)?, run(MANY)?);
         let each = (many - few) / (MANY - FEW) as f64;
         println!("| {} | {} | {each:.0} |", case.what, case.value.len());
         measured.push((case, each));
@@ -136,31 +140,4 @@ fn check(measured: Vec<(&Case, f64)>) -> io::Result<()> {
         true => Ok(()),
         false => Err(io::Error::other(dearer.join("\n"))),
     }
-}
-
-/// Instructions of a whole run, from callgrind.
-fn count(index: usize, repeats: u64) -> io::Result<f64> {
-    let folder = tempfile::tempdir()?;
-    let out = folder.path().join("out");
-    let status = Command::new("valgrind")
-        .args(["-q", "--tool=callgrind"])
-        .arg(format!("--callgrind-out-file={}", out.display()))
-        .arg(std::env::current_exe()?)
-        .args(["--run", &index.to_string(), &repeats.to_string()])
-        .stdout(Stdio::null())
-        .status()
-        .map_err(|error| io::Error::other(format!("valgrind did not start: {error}")))?;
-    if !status.success() {
-        return Err(io::Error::other(format!(
-            "the run failed under valgrind: {status}"
-        )));
-    }
-    let profile = std::fs::read_to_string(out)?;
-    let total = profile.lines().find_map(|line| {
-        let total = line
-            .strip_prefix("totals:")
-            .or(line.strip_prefix("summary:"))?;
-        total.trim().parse().ok()
-    });
-    total.ok_or_else(|| io::Error::other("the profile names no total"))
 }

@@ -9,6 +9,8 @@
 mod callgrind;
 mod floor;
 mod pipeline;
+#[path = "../../shared/total.rs"]
+mod total;
 mod work;
 
 use std::alloc::System;
@@ -29,7 +31,7 @@ const BATCHES: [u64; 4] = [1, 4, 16, 64];
 /// same on every machine with the same compiler; a tenth of room above what was measured.
 const LIMITS: [[f64; 4]; 4] = [
     [610.0, 500.0, 350.0, 320.0],
-    [930.0, 560.0, 440.0, 440.0],
+    [900.0, 550.0, 400.0, 360.0],
     [610.0, 500.0, 350.0, 320.0],
     [4_250.0, 3_180.0, 2_820.0, 2_690.0],
 ];
@@ -63,7 +65,12 @@ fn main() -> ExitCode {
 async fn run(name: &str, batch: &str, messages: &str) -> io::Result<()> {
     let number = |text: &str| text.parse().map_err(io::Error::other);
     let contender = Contender::of(name).ok_or_else(|| io::Error::other("no such contender"))?;
+    if contender.reads() {
+        // Ages at receipt that are equal are told together: how many are must not be the machine's.
+        tokio::time::pause();
+    }
     let mut socket = Socket::open(Wire::Memory, contender).await?;
+    socket.set_paced(contender.reads());
     socket.send(number(messages)?, number(batch)?).await
 }
 

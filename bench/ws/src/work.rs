@@ -4,6 +4,7 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use campanile_telemetry::Telemetry;
@@ -25,6 +26,24 @@ struct Peer {
 
 /// How many messages are sent between two looks for a pong.
 const READ_EVERY: u64 = 64;
+
+/// How long that takes where the clock is paused: what a busy connection needs for it.
+const PACE: Duration = Duration::from_millis(1);
+
+/// How a socket is read between messages.
+#[derive(Clone, Copy, Debug)]
+struct Reads {
+    /// Time stands still otherwise.
+    paced: bool,
+}
+
+impl Reads {
+    async fn pace(self) {
+        if self.paced {
+            tokio::time::advance(PACE).await;
+        }
+    }
+}
 
 /// A ping of ours on the wire: final, opcode 9, 9 bytes, unmasked as a server sends it.
 const PING: [u8; 2] = [0x89, 9];
@@ -114,6 +133,11 @@ impl Contender {
         }
     }
 
+    /// Whether the socket is read between messages.
+    pub fn reads(self) -> bool {
+        self == Self::BareRead || self.bare() == Self::BareRead
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
@@ -145,7 +169,7 @@ enum Sender {
 pub struct Socket {
     sender: Sender,
     message: Message,
-    reads: bool,
+    reads: Option<Reads>,
     _telemetry: Option<Telemetry>,
 }
 
@@ -174,9 +198,16 @@ impl Socket {
         Ok(Self {
             sender,
             message: Message::binary(Bytes::from_static(&[7; 64])),
-            reads: contender.bare() == Contender::BareRead || contender == Contender::BareRead,
+            reads: contender.reads().then_some(Reads { paced: false }),
             _telemetry: telemetry,
         })
+    }
+
+    /// Lets time pass by the count of messages, where the runtime's clock is paused.
+    pub fn set_paced(&mut self, yes: bool) {
+        if let Some(reads) = &mut self.reads {
+            reads.paced = yes;
+        }
     }
 
     /// Sends `count` messages, flushing after every `batch`.
@@ -221,7 +252,7 @@ async fn one_by_one<S>(
     session: &mut Session<Stream<S>>,
     message: &Message,
     count: u64,
-    reads: bool,
+    reads: Option<Reads>,
 ) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -229,9 +260,12 @@ where
     for i in 0..count {
         let sent = session.send(message.clone()).await;
         sent.map_err(io::Error::other)?;
-        if reads && i % READ_EVERY == 0 {
+        if let Some(reads) = reads
+            && i % READ_EVERY == 0
+        {
             // The pong, if one is there; the session keeps it.
             let _ = session.next().now_or_never();
+            reads.pace().await;
         }
     }
     Ok(())
@@ -242,7 +276,7 @@ async fn batches<S>(
     message: &Message,
     count: u64,
     batch: u64,
-    reads: bool,
+    reads: Option<Reads>,
 ) -> io::Result<()>
 where
     S: SinkExt<Message> + StreamExt + Unpin,
@@ -254,8 +288,11 @@ where
             fed.map_err(io::Error::other)?;
         }
         socket.flush().await.map_err(io::Error::other)?;
-        if reads && i % (READ_EVERY / batch) == 0 {
+        if let Some(reads) = reads
+            && i % (READ_EVERY / batch) == 0
+        {
             let _ = socket.next().now_or_never();
+            reads.pace().await;
         }
     }
     Ok(())
