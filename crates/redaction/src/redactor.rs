@@ -99,6 +99,7 @@ impl Redactor {
     ///     "cannot reach postgres://app:REDACTED@db/chat?password=REDACTED"
     /// );
     /// ```
+    #[inline]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.0 {
             Some(inner) => inner.text(text),
@@ -182,6 +183,7 @@ impl Inner {
             .any(|key| same_name(key, name) || same_name(key, last))
     }
 
+    #[inline]
     fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.shapes {
             Some(shapes) => shapes.redact(text, &|name| self.is_secret(name), &self.counts),

@@ -29,8 +29,8 @@ struct Find {
     kind: Kind,
 }
 
-/// What a text has in it.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a text has in it. There are no more digits than this says.
+#[derive(Clone, Copy, Debug)]
 struct Signs {
     /// `=` or `:`
     assigns: bool,
@@ -39,25 +39,71 @@ struct Signs {
 }
 
 impl Signs {
+    #[inline]
     fn of(text: &[u8]) -> Self {
-        let (mut assigns, mut blank, mut digits) = (0, 0, 0);
-        // Without branches and in single bytes, so that it is done for sixteen of them at once; no
-        // piece is so long that a byte could not count its digits.
-        for piece in text.chunks(240) {
-            let mut found = 0_u8;
-            for byte in piece {
-                assigns |= u8::from(*byte == b'=') | u8::from(*byte == b':');
-                blank |= u8::from(*byte == b' ');
-                found += u8::from(byte.wrapping_sub(b'0') < 10);
-            }
-            digits += usize::from(found);
+        let mut seen = Seen::default();
+        let (pieces, rest) = text.as_chunks();
+        for piece in pieces {
+            seen.look(piece);
         }
+        match text.last_chunk() {
+            None => seen.look(&widened(text)),
+            // what is left, with some of what was
+            Some(last) if !rest.is_empty() => seen.look(last),
+            Some(_) => {}
+        }
+        let digits = || seen.digits.iter().copied().map(usize::from).sum();
         Self {
-            assigns: assigns > 0,
-            blank: blank > 0,
-            digits,
+            assigns: seen.assigns != [0; 16],
+            blank: seen.blank != [0; 16],
+            digits: if text.len() < card::FEWEST_DIGITS {
+                text.len()
+            } else {
+                digits()
+            },
         }
     }
+
+    /// Whether nothing in a text so long can be a secret.
+    #[inline]
+    fn are_none(self, length: usize) -> bool {
+        length < SHORTEST_TOKEN && !self.assigns && !self.blank && self.digits < card::FEWEST_DIGITS
+    }
+}
+
+/// The signs by their place among sixteen, so that sixteen bytes are looked at as one.
+#[derive(Default)]
+struct Seen {
+    assigns: [u8; 16],
+    blank: [u8; 16],
+    digits: [u8; 16],
+}
+
+impl Seen {
+    /// Without branches and in single bytes: each line is a few instructions.
+    #[inline]
+    fn look(&mut self, piece: &[u8; 16]) {
+        for (i, byte) in piece.iter().enumerate() {
+            self.assigns[i] |= u8::from(*byte == b'=') | u8::from(*byte == b':');
+            self.blank[i] |= u8::from(*byte == b' ');
+            self.digits[i] = self.digits[i].saturating_add(u8::from(byte.wrapping_sub(b'0') < 10));
+        }
+    }
+}
+
+/// A text of less than sixteen bytes as sixteen: some of it twice, or with zeros.
+#[inline]
+fn widened(text: &[u8]) -> [u8; 16] {
+    let mut wide = [0; 16];
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        wide[..8].copy_from_slice(first);
+        wide[8..].copy_from_slice(last);
+    } else {
+        for (to, from) in wide.iter_mut().zip(text) {
+            *to = *from;
+        }
+    }
+    wide
 }
 
 /// The compiled rules.
@@ -74,18 +120,35 @@ impl Shapes {
     }
 
     /// Takes out what looks like a secret; `is_secret` judges the names of assignments.
+    #[inline]
     pub(crate) fn redact<'a>(
         &self,
         text: &'a str,
         is_secret: &dyn Fn(&str) -> bool,
         counts: &Counts,
     ) -> Cow<'a, str> {
-        let Some(mut clean) = self.pass(text, is_secret, counts) else {
+        let signs = Signs::of(text.as_bytes());
+        if signs.are_none(text.len()) {
+            return Cow::Borrowed(text);
+        }
+        self.search(text, signs, is_secret, counts)
+    }
+
+    #[inline(never)]
+    fn search<'a>(
+        &self,
+        text: &'a str,
+        signs: Signs,
+        is_secret: &dyn Fn(&str) -> bool,
+        counts: &Counts,
+    ) -> Cow<'a, str> {
+        let Some(mut clean) = self.pass(text, signs, is_secret, counts) else {
             return Cow::Borrowed(text);
         };
         // What is left must stay as it is when it is redacted again, here or by someone else.
         for _ in 1..PASSES {
-            match self.pass(&clean, is_secret, counts) {
+            let signs = Signs::of(clean.as_bytes());
+            match self.pass(&clean, signs, is_secret, counts) {
                 Some(cleaner) => clean = cleaner,
                 None => return Cow::Owned(clean),
             }
@@ -97,11 +160,11 @@ impl Shapes {
     fn pass(
         &self,
         text: &str,
+        signs: Signs,
         is_secret: &dyn Fn(&str) -> bool,
         counts: &Counts,
     ) -> Option<String> {
         let bytes = text.as_bytes();
-        let signs = Signs::of(bytes);
         let mut finds = Vec::new();
         if bytes.len() >= SHORTEST_TOKEN || signs.blank {
             self.tokens.find(bytes, &mut finds);
