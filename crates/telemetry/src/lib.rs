@@ -33,6 +33,7 @@ mod sdk;
 mod signal;
 mod status;
 mod stop;
+mod stripe;
 mod telemetry;
 mod tracer;
 mod transport;

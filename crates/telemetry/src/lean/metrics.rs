@@ -21,7 +21,6 @@ mod exemplar;
 mod last;
 mod registry;
 mod split;
-mod stripe;
 mod sum;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use campanile_recorder::Moment;
@@ -14,6 +14,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample, SpanData};
 
 use super::{About, Rule, Sampling};
+use crate::stripe::Stripes;
 
 /// Why a decision fell (`campanile.sampling.reason`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,23 +46,36 @@ impl Reason {
     }
 }
 
-/// How many decisions fell, by reason: for and against.
-#[derive(Debug, Default)]
-pub(crate) struct Decisions([[AtomicU64; 2]; Reason::ALL.len()]);
+/// For and against, for each reason.
+const COUNTS: usize = 2 * Reason::ALL.len();
+
+/// How many decisions fell, by reason: against and for. Every request is one, so threads count apart.
+#[derive(Debug)]
+pub(crate) struct Decisions(Stripes<COUNTS>);
 
 impl Decisions {
+    fn new() -> Self {
+        Self(Stripes::new(|_| 0))
+    }
+
+    #[inline]
     fn count(&self, reason: Reason, kept: bool) {
-        self.0[reason as usize][usize::from(kept)].fetch_add(1, Ordering::Relaxed);
+        let place = 2 * reason as usize + usize::from(kept);
+        self.0.mine()[place].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn total(&self, place: usize) -> u64 {
+        let counts = self.0.all().map(|stripe| &stripe[place]);
+        counts.map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     /// Reason, result and number of every kind of decision that fell.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
         Reason::ALL.into_iter().flat_map(|reason| {
-            let counts = &self.0[reason as usize];
             let late = matches!(reason, Reason::Failure | Reason::Slow);
             let kept = if late { "kept" } else { "sampled" };
             [("dropped", 0), (kept, 1)].map(|(result, index)| {
-                let count = counts[index].load(Ordering::Relaxed);
+                let count = self.total(2 * reason as usize + index);
                 (reason.as_str(), result, count)
             })
         })
@@ -73,13 +87,46 @@ impl Decisions {
 pub(crate) struct Sampler {
     sampling: Arc<Sampling>,
     decisions: Arc<Decisions>,
+    hints: Hints,
+}
+
+/// What tells nearly every request quickly that no rule is about it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hints {
+    /// A bit for each length that a route with a rule has, sixty-four and zero being the same.
+    lengths: u64,
+    domains: bool,
+}
+
+impl Hints {
+    fn of(rules: &[Rule]) -> Self {
+        let mut hints = Self::default();
+        for rule in rules {
+            match &rule.about {
+                About::Route(name) => hints.lengths |= Self::bit(name),
+                About::Domain(_) => hints.domains = true,
+            }
+        }
+        hints
+    }
+
+    fn bit(name: &str) -> u64 {
+        1 << (name.len() % 64)
+    }
+
+    #[inline]
+    fn exclude(self, route: Option<&str>, domain: Option<&str>) -> bool {
+        route.is_none_or(|route| self.lengths & Self::bit(route) == 0)
+            && (domain.is_none() || !self.domains)
+    }
 }
 
 impl Sampler {
     pub(crate) fn new(sampling: Sampling) -> Self {
         Self {
+            hints: Hints::of(&sampling.rules),
             sampling: Arc::new(sampling),
-            decisions: Arc::default(),
+            decisions: Arc::new(Decisions::new()),
         }
     }
 
@@ -187,9 +234,18 @@ impl Sampler {
     }
 
     /// The last rule that is about this span.
+    #[inline]
     fn rule(&self, subject: &Subject<'_>) -> Option<&Rule> {
         let route = subject.route.as_ref().or(subject.path.as_ref());
         let (route, domain) = (route.map(Cow::as_ref), subject.domain.as_deref());
+        if self.hints.exclude(route, domain) {
+            return None;
+        }
+        self.last_rule(route, domain)
+    }
+
+    #[inline(never)]
+    fn last_rule(&self, route: Option<&str>, domain: Option<&str>) -> Option<&Rule> {
         self.sampling
             .rules
             .iter()

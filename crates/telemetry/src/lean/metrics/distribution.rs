@@ -7,7 +7,7 @@ use opentelemetry::trace::SpanContext;
 
 use super::bounds::Bounds;
 use super::exemplar::{Exemplar, Exemplars, Filter};
-use super::stripe::Stripes;
+use crate::stripe::Stripes;
 
 /// Cells of a stripe: numbers as bits, then a count for each bucket.
 const SUM: usize = 0;

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use campanile_recorder::Count;
 
-use super::stripe::Stripes;
+use crate::stripe::Stripes;
 
 /// Cells of a stripe: the amount, and whether there was any.
 const AMOUNT: usize = 0;

@@ -11,27 +11,27 @@ struct Row<const CELLS: usize>([AtomicU64; CELLS]);
 
 /// Several copies of a row of cells, of which a thread uses one.
 #[derive(Debug)]
-pub(super) struct Stripes<const CELLS: usize>(Box<[Row<CELLS>]>);
+pub(crate) struct Stripes<const CELLS: usize>(Box<[Row<CELLS>]>);
 
 /// One copy of the row.
-pub(super) type Stripe<const CELLS: usize> = [AtomicU64; CELLS];
+pub(crate) type Stripe<const CELLS: usize> = [AtomicU64; CELLS];
 
 impl<const CELLS: usize> Stripes<CELLS> {
     /// Rows whose cells begin as `first` says.
-    pub(super) fn new(first: impl Fn(usize) -> u64) -> Self {
+    pub(crate) fn new(first: impl Fn(usize) -> u64) -> Self {
         let row = || Row(std::array::from_fn(|cell| AtomicU64::new(first(cell))));
         Self((0..*STRIPES).map(|_| row()).collect())
     }
 
     /// The stripe of this thread.
     #[inline]
-    pub(super) fn mine(&self) -> &Stripe<CELLS> {
+    pub(crate) fn mine(&self) -> &Stripe<CELLS> {
         // There is a power of two of them.
         &self.0[thread() & (self.0.len() - 1)].0
     }
 
     /// All of them, as the one who collects sees them.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Stripe<CELLS>> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Stripe<CELLS>> {
         self.0.iter().map(|row| &row.0)
     }
 }
