@@ -266,7 +266,7 @@ impl Fixed {
 
     /// How many bytes are written.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         if self.is_root() {
             Self::ROOT_LEN
         } else {
@@ -274,10 +274,9 @@ impl Fixed {
         }
     }
 
-    /// Appends ids, parent, kind, times and flags.
+    /// Ids, parent, kind, times and flags.
     #[inline]
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.reserve(self.len());
+    fn bytes(&self) -> [u8; Self::LEN] {
         let mut head = [0u8; Self::LEN];
         head[0] = 1 << 3 | 2;
         head[1] = 16;
@@ -298,12 +297,61 @@ impl Fixed {
         head[58] = 0x85;
         head[59] = 0x01;
         head[60..64].copy_from_slice(&self.flags.to_le_bytes());
-        if self.is_root() {
-            out.extend_from_slice(&head[..28]);
-            out.extend_from_slice(&head[38..]);
-        } else {
-            out.extend_from_slice(&head);
+        head
+    }
+
+    /// Appends the tag and length of a span, and its fixed part.
+    #[inline]
+    fn open(&self, out: &mut Vec<u8>, length: usize) {
+        if self.is_root() || !(0x80..0x4000).contains(&length) {
+            return self.open_other(out, length);
         }
+        // the length takes two bytes
+        let mut head = [0; 3 + Self::LEN];
+        head[..3].copy_from_slice(&[tag::INNER, length as u8 | 0x80, (length >> 7) as u8]);
+        head[3..].copy_from_slice(&self.bytes());
+        out.extend_from_slice(&head);
+    }
+
+    #[inline(never)]
+    fn open_other(&self, out: &mut Vec<u8>, length: usize) {
+        out.push(tag::INNER);
+        varint(out, length as u64);
+        self.write(out);
+    }
+
+    /// Appends it alone.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        let fixed = self.bytes();
+        if self.is_root() {
+            out.extend_from_slice(&fixed[..28]);
+            out.extend_from_slice(&fixed[38..]);
+        } else {
+            out.extend_from_slice(&fixed);
+        }
+    }
+}
+
+/// Appends a span as an item of its scope: what all spans have, the state unless it is empty, and
+/// whatever else there is, as it is.
+#[inline]
+pub(crate) fn span<const N: usize>(
+    out: &mut Vec<u8>,
+    fixed: &Fixed,
+    state: &[u8],
+    parts: [&[u8]; N],
+) {
+    let mut length = fixed.len() + parts.iter().map(|part| part.len()).sum::<usize>();
+    if !state.is_empty() {
+        length += field_len(state.len());
+    }
+    out.reserve(field_len(length));
+    fixed.open(out, length);
+    if !state.is_empty() {
+        bytes(out, tag::SPAN_TRACE_STATE, state);
+    }
+    for part in parts {
+        out.extend_from_slice(part);
     }
 }
 

@@ -4,10 +4,12 @@
 //! every span in a context. Whatever is the same for all requests of a kind is made once.
 
 mod ask;
+mod attributes;
 mod clock;
 mod domain;
 mod extras;
-mod names;
+mod handle;
+mod known;
 mod own;
 mod span;
 mod templates;
@@ -15,6 +17,7 @@ mod templates;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use campanile_propagation::{Carried, Formats, Parent, Unread};
 use campanile_recorder::{
@@ -25,9 +28,9 @@ use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
 use opentelemetry::{Context, TraceFlags, TraceId};
 
 use self::ask::Ending;
+use self::attributes::Secret;
 use self::clock::Clock;
-use self::own::Secret;
-use self::span::{Beginning, Handle};
+use self::handle::{Beginning, Handle};
 use self::templates::Templates;
 use super::ids;
 use super::tracer::{Shared, Tracer};
@@ -55,6 +58,8 @@ struct Common {
     tracer: Tracer,
     templates: Templates,
     secret: Secret,
+    /// Tells the rules for values apart from those of other pipelines.
+    rules: u64,
     clock: Clock,
     metrics: Arc<ServerMetrics>,
 }
@@ -66,6 +71,7 @@ impl Server {
         meter: Arc<dyn Meter>,
         others: campanile_recorder::Handle,
     ) -> Self {
+        static RULES: AtomicU64 = AtomicU64::new(0);
         let shared = &tracer.shared;
         let metrics = Arc::new(ServerMetrics::new(meter));
         let is_enough = shared.limits.max_attributes_per_span >= OURS && shared.lane.is_some();
@@ -74,6 +80,7 @@ impl Server {
             Arc::new(Common {
                 secret: Secret::of(&tracer.shared.values),
                 templates: Templates::new(),
+                rules: RULES.fetch_add(1, Ordering::Relaxed),
                 clock: Clock::new(),
                 tracer,
                 metrics: Arc::clone(&metrics),
@@ -134,24 +141,16 @@ impl Common {
                 path: Some(Cow::Borrowed(head.path)),
                 domain: route.domain().map(Cow::Borrowed),
             });
-        let (is_sampled, reason) = match verdict {
-            Verdict::Keep(reason) => (true, reason),
-            Verdict::Watch | Verdict::Drop => (false, None),
-        };
+        let is_sampled = matches!(verdict, Verdict::Keep(_));
         let flags = parent.flags.with_sampled(is_sampled);
         let begun = Beginning {
             context: SpanContext::new(trace_id, ids::span_id(), flags, false, TraceState::NONE),
             parent: parent.span_id,
             is_parent_remote: parent.is_remote,
-            is_recording: !matches!(verdict, Verdict::Drop),
+            verdict,
             start_ns: at,
-            route,
-            reason,
         };
-        let values = &self.shared().values;
-        let span = Handle::begin(self, begun, carried, |out| {
-            own::write(out, head, values, self.secret)
-        });
+        let span = Handle::begin(self, begun, carried, head);
         let context = base.with_span(span);
         if head.more.is_some() || matches!(head.caller, Caller::Link(_)) {
             add(&context, head);

@@ -213,23 +213,8 @@ impl Child {
             };
             let state = self.trace_state(&live);
             let parts = [&*live.name, &live.attributes, &rest];
-            let state_len = match state.is_empty() {
-                true => 0,
-                false => proto::field_len(state.len()),
-            };
-            let length =
-                fixed.len() + state_len + parts.iter().map(|part| part.len()).sum::<usize>();
             lane.push_written(&home.tracer.scope, |out| {
-                out.reserve(proto::field_len(length));
-                out.push(tag::INNER);
-                proto::varint(out, length as u64);
-                fixed.write(out);
-                if !state.is_empty() {
-                    proto::bytes(out, tag::SPAN_TRACE_STATE, state.as_bytes());
-                }
-                for part in parts {
-                    out.extend_from_slice(part);
-                }
+                proto::span(out, &fixed, state.as_bytes(), parts);
             });
         }
         live.give_back();

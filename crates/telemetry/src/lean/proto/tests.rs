@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::{ScopeSpans, Span};
 use prost::Message;
 
 use super::*;
@@ -91,7 +91,7 @@ fn attributes_of_every_type_are_read_back() {
 }
 
 #[test]
-fn the_fixed_part_is_as_long_as_it_says_and_a_root_has_no_parent() {
+fn a_span_of_any_length_is_read_as_it_was_meant_and_a_root_has_no_parent() {
     let mut fixed = Fixed {
         trace_id: [1; 16],
         span_id: [2; 8],
@@ -102,21 +102,32 @@ fn the_fixed_part_is_as_long_as_it_says_and_a_root_has_no_parent() {
         flags: 0x301,
     };
     for parent in [vec![3; 8], vec![]] {
-        let mut out = Vec::new();
-        fixed.write(&mut out);
-        assert_eq!(out.len(), fixed.len());
-        let read = Span::decode(&out[..]).unwrap();
-        let expected = Span {
-            trace_id: vec![1; 16],
-            span_id: vec![2; 8],
-            parent_span_id: parent,
-            kind: 2,
-            start_time_unix_nano: 4,
-            end_time_unix_nano: u64::MAX,
-            flags: 0x301,
-            ..Span::default()
-        };
-        assert_eq!(read, expected);
+        for length in [
+            1, 50, 61, 62, 63, 64, 127, 128, 16_300, 16_317, 16_318, 16_319, 50_000,
+        ] {
+            let text = "x".repeat(length);
+            let mut name = Vec::new();
+            bytes(&mut name, tag::SPAN_NAME, text.as_bytes());
+            for state in ["", "congo=1"] {
+                let mut out = Vec::new();
+                super::span(&mut out, &fixed, state.as_bytes(), [&name, &[]]);
+                let read = ScopeSpans::decode(&out[..]).unwrap();
+                let expected = Span {
+                    trace_id: vec![1; 16],
+                    span_id: vec![2; 8],
+                    trace_state: state.to_owned(),
+                    parent_span_id: parent.clone(),
+                    name: text.clone(),
+                    kind: 2,
+                    start_time_unix_nano: 4,
+                    end_time_unix_nano: u64::MAX,
+                    flags: 0x301,
+                    ..Span::default()
+                };
+                assert_eq!(read.spans, [expected]);
+                assert_eq!(read.encoded_len(), out.len());
+            }
+        }
         fixed.parent_id = [0; 8];
     }
 }

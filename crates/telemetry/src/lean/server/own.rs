@@ -1,240 +1,138 @@
-//! The attributes that differ from request to request, as protobuf, written when it begins.
+//! What differs from request to request, as its span keeps it.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
 
-use campanile_recorder::{Head, HeadMore};
-use campanile_semconv::attribute as key;
+use campanile_propagation::Unread;
+use campanile_recorder::{Caller, Head, Route, Tracing};
 
-use super::names;
-use crate::lean::proto::{self, tag};
-use crate::lean::values::Values;
+use super::{Common, attributes};
 
-/// Appends a text attribute whose name is known when this is compiled: all of it but the value is
-/// then one copy.
-macro_rules! text {
-    ($out:expr, $key:expr, $value:expr) => {{
-        const KEY: &[u8] = $key.as_bytes();
-        const HEAD: [u8; KEY.len() + 8] = head(KEY);
-        match (&mut *$out, $value) {
-            // all lengths take one byte
-            (out, value) if KEY.len() + 6 + value.len() < 0x80 => {
-                let length = value.len() as u8;
-                let mut head = HEAD;
-                head[1] = KEY.len() as u8 + 6 + length;
-                head[KEY.len() + 5] = length + 2;
-                head[KEY.len() + 7] = length;
-                out.extend_from_slice(&head);
-                out.extend_from_slice(value);
-            }
-            (out, value) => long(out, KEY, value),
-        }
-    }};
+/// Attributes as protobuf, written when the request begins; of requests whose spans hardly ever
+/// leave, only what they are written from.
+pub(super) struct Own {
+    bytes: Vec<u8>,
+    form: Form,
 }
 
-/// The same for a port, which takes two or three bytes as a number nearly always.
-macro_rules! port {
-    ($out:expr, $key:expr, $value:expr) => {{
-        const KEY: &[u8] = $key.as_bytes();
-        const HEAD: [u8; KEY.len() + 10] = port_head(KEY);
-        let port: u16 = $value;
-        if port >= 1 << 14 {
-            let mut head = HEAD;
-            head[KEY.len() + 7] = port as u8 | 0x80;
-            head[KEY.len() + 8] = (port >> 7) as u8 | 0x80;
-            head[KEY.len() + 9] = (port >> 14) as u8;
-            $out.extend_from_slice(&head);
-        } else if port >= 1 << 7 {
-            let mut head = HEAD;
-            head[1] = KEY.len() as u8 + 7;
-            head[KEY.len() + 5] = 3;
-            head[KEY.len() + 7] = port as u8 | 0x80;
-            head[KEY.len() + 8] = (port >> 7) as u8;
-            $out.extend_from_slice(&head[..KEY.len() + 9]);
-        } else {
-            small_port($out, KEY, port);
-        }
-    }};
+/// What the bytes are.
+enum Form {
+    /// So many attributes.
+    Written(usize),
+    /// Texts of the head, as they were sent.
+    Noted(Noted),
 }
 
-/// Everything of a port's attribute but the number.
-const fn port_head<const N: usize>(key: &[u8]) -> [u8; N] {
-    let mut port = head::<N>(key);
-    port[1] = key.len() as u8 + 8;
-    port[5 + key.len()] = 4;
-    port[6 + key.len()] = 0x18;
-    port
+/// Where the texts end, and what is none.
+#[derive(Clone, Copy)]
+struct Noted {
+    path: usize,
+    authority: Option<usize>,
+    user_agent: Option<usize>,
+    client: Option<IpAddr>,
+    peer: Option<SocketAddr>,
 }
 
-fn small_port(out: &mut Vec<u8>, key: &[u8], port: u16) {
-    proto::int_attribute(out, tag::SPAN_ATTRIBUTE, key, i64::from(port));
-}
-
-/// Everything of a short text attribute but its value and the three lengths it is part of.
-const fn head<const N: usize>(key: &[u8]) -> [u8; N] {
-    let mut head = [0; N];
-    head[0] = tag::SPAN_ATTRIBUTE;
-    head[2] = 0x0a;
-    head[3] = key.len() as u8;
-    let mut i = 0;
-    while i < key.len() {
-        head[4 + i] = key[i];
-        i += 1;
-    }
-    head[4 + key.len()] = 0x12;
-    head[6 + key.len()] = 0x0a;
-    head
-}
-
-#[cold]
-fn long(out: &mut Vec<u8>, key: &[u8], value: &[u8]) {
-    proto::string_attribute(out, tag::SPAN_ATTRIBUTE, key, value);
-}
-
-/// Which of the names that are known beforehand stand for secrets: asked once.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Secret {
-    path: bool,
-    host: bool,
-    agent: bool,
-}
-
-impl Secret {
-    pub(super) fn of(values: &Values) -> Self {
-        let is_secret = |key| values.redactor.is_secret(key);
+impl Own {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
         Self {
-            path: is_secret(key::URL_PATH),
-            host: is_secret(key::SERVER_ADDRESS),
-            agent: is_secret(key::USER_AGENT_ORIGINAL),
+            bytes: Vec::with_capacity(bytes),
+            form: Form::Written(0),
         }
     }
-}
 
-/// A value as it may leave, where it is known whether its name stands for a secret.
-fn clean<'a>(values: &Values, is_secret: bool, key: &str, value: &'a str) -> Cow<'a, str> {
-    let clean = if is_secret {
-        values.redactor.field(key, value)
-    } else {
-        values.redactor.text(value)
-    };
-    match clean {
-        Cow::Borrowed(text) => Cow::Borrowed(values.cut(text)),
-        Cow::Owned(text) => Cow::Owned(values.cut(&text).to_owned()),
+    /// Writes the attributes of a request.
+    #[inline]
+    pub(super) fn write(&mut self, head: &Head<'_>, common: &Common) {
+        let attributes = attributes::write(&mut self.bytes, head, common);
+        self.form = Form::Written(attributes);
     }
-}
 
-/// Writes what the head of a request says, and returns how many attributes that is.
-#[inline]
-pub(super) fn write(out: &mut Vec<u8>, head: &Head<'_>, values: &Values, secret: Secret) -> usize {
-    let path = clean(values, secret.path, key::URL_PATH, head.path);
-    text!(out, key::URL_PATH, path.as_bytes());
-    let mut count = 1 + names::write(out, head, values, secret);
-    if let Some(peer) = head.peer {
-        count += 1 + addresses(out, Some(peer.ip()), head.client);
-        port!(out, key::NETWORK_PEER_PORT, peer.port());
-    } else if head.client.is_some() {
-        count += addresses(out, None, head.client);
-    }
-    if let Some(more) = head.more {
-        count += rare(out, more, values);
-    }
-    count
-}
-
-/// What only some requests have.
-#[cold]
-fn rare(out: &mut Vec<u8>, more: &HeadMore<'_>, values: &Values) -> usize {
-    let texts = [
-        (key::URL_QUERY, more.query),
-        (key::HTTP_REQUEST_METHOD_ORIGINAL, more.method_original),
-    ];
-    let mut count = 0;
-    if let Some(id) = more.request_id {
-        let (key, text) = (key::CAMPANILE_REQUEST_ID, id.as_str());
-        if id.is_random() {
-            let text = values.cut(text).as_bytes();
-            proto::string_attribute(out, tag::SPAN_ATTRIBUTE, key.as_bytes(), text);
-        } else {
-            values.string(out, tag::SPAN_ATTRIBUTE, key, text);
+    /// Notes what they are written from.
+    #[inline]
+    pub(super) fn note(&mut self, head: &Head<'_>, common: &Common) {
+        if head.more.is_some() {
+            return self.write(head, common);
         }
-        count += 1;
-    }
-    for (key, value) in texts {
-        if let Some(value) = value {
-            values.string(out, tag::SPAN_ATTRIBUTE, key, value);
-            count += 1;
-        }
-    }
-    count
-}
-
-/// Writes server and user agent, which hardly differ between requests, and says how many attributes
-/// that is and whether nothing had to be taken out of them.
-pub(super) fn write_names(
-    out: &mut Vec<u8>,
-    head: &Head<'_>,
-    values: &Values,
-    secret: Secret,
-) -> (usize, bool) {
-    let (mut count, mut is_clean) = (0, true);
-    let mut clean = |is_secret, key, value| {
-        let text = clean(values, is_secret, key, value);
-        is_clean &= matches!(text, Cow::Borrowed(_));
-        text
-    };
-    let (host, port) = head.server();
-    if let Some(host) = host {
-        let host = clean(secret.host, key::SERVER_ADDRESS, host);
-        text!(out, key::SERVER_ADDRESS, host.as_bytes());
-        count += 1;
-    }
-    if let Some(port) = port {
-        port!(out, key::SERVER_PORT, port);
-        count += 1;
-    }
-    if let Some(agent) = head.user_agent_text() {
-        let agent = clean(secret.agent, key::USER_AGENT_ORIGINAL, agent);
-        text!(out, key::USER_AGENT_ORIGINAL, agent.as_bytes());
-        count += 1;
-    }
-    (count, is_clean)
-}
-
-/// Writes the addresses of peer and client, and says how many attributes that is. Each thread keeps
-/// the last two: behind a proxy, and on a connection that is kept alive, the next request mostly
-/// comes from the same.
-#[inline]
-fn addresses(out: &mut Vec<u8>, peer: Option<IpAddr>, client: Option<IpAddr>) -> usize {
-    thread_local! {
-        static LAST: RefCell<(Option<IpAddr>, Option<IpAddr>, Vec<u8>)> =
-            const { RefCell::new((None, None, Vec::new())) };
-    }
-    let is_known = LAST.try_with(|last| {
-        let Ok(mut last) = last.try_borrow_mut() else {
-            return false;
+        let mut note = |text: &[u8]| {
+            self.bytes.extend_from_slice(text);
+            self.bytes.len()
         };
-        if last.0 != peer || last.1 != client {
-            last.2.clear();
-            write_addresses(&mut last.2, peer, client);
-            (last.0, last.1) = (peer, client);
-        }
-        out.extend_from_slice(&last.2);
-        true
-    });
-    if !is_known.unwrap_or(false) {
-        write_addresses(out, peer, client);
+        self.form = Form::Noted(Noted {
+            path: note(head.path.as_bytes()),
+            authority: head.authority.map(&mut note),
+            user_agent: head.user_agent.map(note),
+            client: head.client,
+            peer: head.peer,
+        });
     }
-    usize::from(peer.is_some()) + usize::from(client.is_some())
+
+    /// The attributes that were [written](Self::write).
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The attributes, written if they are not yet.
+    pub(super) fn written(&self, route: &'static Route, common: &Common) -> Cow<'_, [u8]> {
+        match &self.form {
+            Form::Written(_) => Cow::Borrowed(&self.bytes),
+            Form::Noted(noted) => Cow::Owned(noted.write(&self.bytes, route, common).0),
+        }
+    }
+
+    /// How many attributes there are.
+    pub(super) fn attributes(&mut self, route: &'static Route, common: &Common) -> usize {
+        match &self.form {
+            Form::Written(attributes) => *attributes,
+            Form::Noted(noted) => {
+                let (bytes, attributes) = noted.write(&self.bytes, route, common);
+                self.bytes = bytes;
+                self.form = Form::Written(attributes);
+                attributes
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.form = Form::Written(0);
+    }
+
+    #[inline]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
 }
 
-#[cold]
-fn write_addresses(out: &mut Vec<u8>, peer: Option<IpAddr>, client: Option<IpAddr>) {
-    let peer = peer.map(|peer| peer.to_string());
-    if let Some(peer) = &peer {
-        text!(out, key::NETWORK_PEER_ADDRESS, peer.as_bytes());
+impl Noted {
+    /// The attributes, and how many.
+    #[cold]
+    fn write(&self, texts: &[u8], route: &'static Route, common: &Common) -> (Vec<u8>, usize) {
+        let mut bytes = Vec::with_capacity(512);
+        let attributes = attributes::write(&mut bytes, &self.head(texts, route), common);
+        (bytes, attributes)
     }
-    if let Some(client) = client.map(|client| client.to_string()) {
-        text!(out, key::CLIENT_ADDRESS, client.as_bytes());
+
+    /// The head again, as far as attributes are about it.
+    fn head<'a>(&self, texts: &'a [u8], route: &'static Route) -> Head<'a> {
+        let mut start = 0;
+        let mut text = |end| &texts[std::mem::replace(&mut start, end)..end];
+        Head {
+            clock: Instant::now(),
+            caller: Caller::Unknown,
+            carried: Unread::default(),
+            tracing: Tracing::Span,
+            metrics: false,
+            route,
+            path: std::str::from_utf8(text(self.path)).unwrap_or_default(),
+            authority: self.authority.map(&mut text),
+            user_agent: self.user_agent.map(text),
+            client: self.client,
+            peer: self.peer,
+            more: None,
+        }
     }
 }

@@ -34,11 +34,17 @@ pub(super) struct Template {
     pub(super) status_start: usize,
 }
 
-/// By hundreds of the status code, as most routes answer with few of them.
-type Statuses = Box<[OnceLock<Box<[OnceLock<Template>]>>; HUNDREDS]>;
-
 /// By routes.
-type Page = Box<[OnceLock<Statuses>]>;
+type Page = Box<[OnceLock<Box<OfRoute>>]>;
+
+/// Those of one route.
+#[derive(Debug, Default)]
+struct OfRoute {
+    /// The first there was, which is how most of its requests end: with 200.
+    first: OnceLock<(u16, Template)>,
+    /// All others by hundreds of the status code, as most routes answer with few of them.
+    others: [OnceLock<Box<[OnceLock<Template>]>>; HUNDREDS],
+}
 
 /// What tells ends apart: route, status, outcome, phase, failure.
 type Unusual = (
@@ -64,38 +70,30 @@ impl Templates {
         }
     }
 
-    /// Calls `with` with the template for this end.
+    /// The template of a request that ran to its end, if there is one.
     #[inline]
-    pub(super) fn with<R>(
-        &self,
-        ending: &Ending,
-        values: &Values,
-        with: impl FnOnce(&Template) -> R,
-    ) -> R {
-        match self.usual(ending) {
-            Some(template) => with(template),
-            None => with(&self.make(ending, values)),
+    pub(super) fn usual(&self, ending: &Ending) -> Option<&Template> {
+        let status = usual_status(ending)?;
+        let index = ending.route.index();
+        let page = self.pages.get(index / PAGE)?.get()?;
+        let route = page.get(index % PAGE)?.get()?;
+        match route.first.get() {
+            Some((first, template)) if *first == status => Some(template),
+            _ => route.other(status),
         }
     }
 
-    /// The template of a request that ran to its end, if there is one.
-    #[inline]
-    fn usual(&self, ending: &Ending) -> Option<&Template> {
-        let (page, route, hundred, rest) = place(ending)?;
-        let statuses = self.pages.get(page)?.get()?.get(route)?.get()?;
-        statuses.get(hundred)?.get()?.get(rest)?.get()
-    }
-
+    /// The template of any end. That of a usual one is kept for the next.
     #[cold]
-    fn make(&self, ending: &Ending, values: &Values) -> Arc<Template> {
-        if let Some((page, route, hundred, rest)) = place(ending)
-            && let Some(page) = self.pages.get(page)
-            && let Some(route) = page.get_or_init(|| empty(PAGE)).get(route)
-            && let Some(hundred) = route.get_or_init(Box::default).get(hundred)
-            && let Some(place) = hundred.get_or_init(|| empty(HUNDRED)).get(rest)
+    pub(super) fn make(&self, ending: &Ending, values: &Values) -> Arc<Template> {
+        if let Some(status) = usual_status(ending)
+            && let index = ending.route.index()
+            && let Some(page) = self.pages.get(index / PAGE)
+            && let Some(route) = page.get_or_init(|| empty(PAGE)).get(index % PAGE)
         {
-            place.get_or_init(|| Template::new(ending, values));
-            return Arc::new(Template::new(ending, values));
+            let new = || Template::new(ending, values);
+            route.get_or_init(Box::default).add(status, new);
+            return Arc::new(new());
         }
         let key = (
             ending.route.index(),
@@ -118,20 +116,38 @@ impl Templates {
     }
 }
 
-/// Where the template of a usual end is: page, route, hundred, rest.
+impl OfRoute {
+    /// One that was not the first.
+    fn other(&self, status: u16) -> Option<&Template> {
+        let (hundred, rest) = place(status);
+        self.others.get(hundred)?.get()?.get(rest)?.get()
+    }
+
+    fn add(&self, status: u16, new: impl Fn() -> Template) {
+        let (first, _) = self.first.get_or_init(|| (status, new()));
+        let (hundred, rest) = place(status);
+        if *first != status
+            && let Some(hundred) = self.others.get(hundred)
+            && let Some(place) = hundred.get_or_init(|| empty(HUNDRED)).get(rest)
+        {
+            place.get_or_init(new);
+        }
+    }
+}
+
+/// Where the template of a status is among those of a route: hundred, and rest.
+fn place(status: u16) -> (usize, usize) {
+    let status = usize::from(status);
+    (status / HUNDRED, status % HUNDRED)
+}
+
+/// The status of an end that is nothing else: nearly all.
 #[inline]
-fn place(ending: &Ending) -> Option<(usize, usize, usize, usize)> {
-    let status = usize::from(ending.status?);
+fn usual_status(ending: &Ending) -> Option<u16> {
     let is_usual = ending.outcome == Outcome::Completed
         && ending.phase == Phase::Body
         && ending.failure.is_none();
-    let index = ending.route.index();
-    is_usual.then_some((
-        index / PAGE,
-        index % PAGE,
-        status / HUNDRED,
-        status % HUNDRED,
-    ))
+    ending.status.filter(|_| is_usual)
 }
 
 fn empty<T>(places: usize) -> Box<[OnceLock<T>]> {
