@@ -256,6 +256,48 @@ async fn of_an_unsampled_trace_a_failed_request_leaves_its_span_and_others_do_no
 }
 
 #[tokio::test]
+async fn a_span_that_is_kept_late_says_the_same_over_either_pipeline() {
+    let work = |recorder: &Handle| {
+        let (known, other) = (route(Some("/late"), None), route(None, Some("auth")));
+        let heads = [
+            head(Some(0), known),
+            Head {
+                authority: None,
+                user_agent: None,
+                client: None,
+                peer: None,
+                ..head(Some(0), known)
+            },
+            Head {
+                path: "/rooms/eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+                authority: Some(b"[2001:db8::2]:8443"),
+                user_agent: Some(b"token=hunter2"),
+                client: Some("2001:db8::1".parse().unwrap()),
+                ..head(Some(0), other)
+            },
+        ];
+        for head in heads {
+            end(recorder, head, Some(500), Outcome::Completed);
+        }
+        let mut told = Exchange::begin(recorder.clone(), head(Some(0), known));
+        let span = told.context().span();
+        span.set_attribute(KeyValue::new("items", 3));
+        span.set_status(Status::error("out of stock"));
+        told.head(200);
+        told.end(Outcome::Completed);
+    };
+    let mut seen = Vec::new();
+    for way in WAYS {
+        let spans = spans_of(way, work).await;
+        seen.push(spans.iter().map(|span| facts(span)).collect::<Vec<_>>());
+    }
+    assert_eq!(seen[0].len(), 4);
+    for (lean, stock) in seen[0].iter().zip(&seen[1]) {
+        assert!(lean == stock, "lean: {lean}\nstock: {stock}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_request_carries_reaches_its_children_and_clones() {
     for way in WAYS {
         let receiver = Receiver::start().await.unwrap();
