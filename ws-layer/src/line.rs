@@ -24,6 +24,8 @@ pub(crate) enum Order {
     Drain,
     /// Close, because the peer does not read.
     SlowConsumer,
+    /// Close, because another node holds the session; the client may go on there.
+    Elsewhere,
     /// Close, because another connection has the session.
     Superseded,
     /// Close, because the session was taken back.
@@ -131,8 +133,9 @@ impl Signal {
             0 => Order::None,
             1 => Order::Drain,
             2 => Order::SlowConsumer,
-            3 => Order::Superseded,
-            4 => Order::Revoked,
+            3 => Order::Elsewhere,
+            4 => Order::Superseded,
+            5 => Order::Revoked,
             _ => Order::Cut,
         }
     }
@@ -186,13 +189,21 @@ impl Signal {
         self.logical(|logical| logical.generation)
     }
 
+    /// Counts the loss of a connection that was left open when the store could not be asked.
+    pub(crate) fn settle_debt(&self) {
+        let is_owed = self.logical(|logical| std::mem::take(&mut logical.is_owed));
+        if is_owed == Some(true) {
+            self.series.detachment();
+        }
+    }
+
     pub(crate) fn identity(&self) -> Option<Arc<Identity>> {
         self.logical(|logical| logical.identity.clone())
     }
 
     /// The connection is gone and the session waits. Says since when, and how many messages are
     /// not decided.
-    pub(crate) fn detach(&self, cause: Cause) -> Option<(u64, u32)> {
+    pub(crate) fn detach(&self, cause: Cause, counted: bool) -> Option<(u64, u32)> {
         let mut slot = self.lock();
         slot.waker = None;
         let flow = slot.flow.as_mut()?;
@@ -200,7 +211,7 @@ impl Signal {
         let pending = flow.ledger.pending();
         let logical = flow.logical.as_mut()?;
         let at = logical.heard;
-        logical.detached = Some(Detached { at, cause });
+        logical.detached = Some(Detached { at, cause, counted });
         logical.touch();
         drop(slot);
         if let Some(outbox) = self.outbox() {

@@ -59,6 +59,14 @@ pub(crate) struct Open {
     pub(crate) ticking: bool,
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(hub) = &self.hub {
+            hub.clear();
+        }
+    }
+}
+
 /// What [`Sessions::drain`] achieved.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Drained {

@@ -105,9 +105,24 @@ const STEPS: &[Step] = &[
     ),
 ];
 
-/// What takes long: `--full` only.
+/// What takes long: `--full` only. Suites whose full size wants an optimised build look at that, too:
+/// among the long tests they run at their ordinary size.
 const LONG: &[Step] = &[
     here("long tests", TEST),
+    here(
+        "simulated fleet",
+        &[
+            "test",
+            "--release",
+            "--quiet",
+            "-p",
+            "campanile-ws",
+            "--features",
+            "tungstenite-030",
+            "--test",
+            "simulation_resume",
+        ],
+    ),
     Step {
         name: "instructions",
         folder: "bench",

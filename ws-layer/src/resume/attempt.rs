@@ -49,6 +49,9 @@ pub(crate) struct Arrival {
     pub(crate) reopen: bool,
     /// Whether nobody has counted that the session lost its connection.
     pub(crate) uncounted: bool,
+    /// Whether a copy of the session that is still here lost its connection, and this node counts
+    /// that.
+    pub(crate) ours: bool,
 }
 
 /// Where a session was found.
@@ -83,6 +86,7 @@ impl Arrival {
             gap: None,
             reopen: false,
             uncounted: false,
+            ours: true,
         }
     }
 

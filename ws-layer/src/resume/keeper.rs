@@ -16,8 +16,9 @@ use opentelemetry::KeyValue;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::ladder::SessionEnd;
-use super::store::{Answer, Note, Record, Save, Saved};
+use super::store::{Answer, Note, Opened, Record, Save, Saved};
 use super::table::{Hub, millis};
+use crate::line::Order;
 use crate::sessions::{Sessions, Shared};
 
 /// How long the store may take to answer.
@@ -118,39 +119,77 @@ async fn run(shared: Weak<Shared>, running: Running) {
 async fn beat(sessions: &Sessions, hub: &Arc<Hub>) {
     let store = &hub.settings.store;
     let answer = store.beat(hub.node, hub.now(), millis(LEASE));
-    for note in asked(sessions, TELL, answer).await.unwrap_or_default() {
+    let beat = asked(sessions, TELL, answer).await.unwrap_or_default();
+    for note in beat.notes {
         match note {
             Note::Release(sid) => hub.release(sessions, sid),
-            Note::Claimed(sid, generation) => hub.claimed(sid, generation),
+            Note::Claimed {
+                sid,
+                generation,
+                yours,
+            } => hub.claimed(sid, generation, yours),
+            Note::Ended {
+                sid,
+                generation,
+                yours,
+            } => hub.ended(sid, generation, yours),
         }
+    }
+    if beat.lapsed {
+        hub.doubt();
     }
 }
 
 /// Ends sessions whose window is over, and takes on those whose node is gone.
 async fn look(sessions: &Sessions, hub: &Arc<Hub>) {
     let now = hub.now();
-    hub.count_released(now);
+    hub.settle(now);
+    check_orphans(sessions, hub, now).await;
     let store = &hub.settings.store;
     for over in hub.over(now) {
         let at = (over.sid, over.generation);
         let ended = match hub.is_open(over.sid) {
-            true => asked(sessions, END, store.end(at.0, at.1)).await,
+            true => asked(sessions, END, store.end(hub.end_of(at))).await,
             false => None,
         };
-        if ended != Some(false) {
-            hub.finish(sessions, at, SessionEnd::Abandoned);
-        } else if over.long {
-            hub.moved(over.sid);
+        match ended {
+            Some(true) => {
+                hub.finish(sessions, at, SessionEnd::Abandoned);
+            }
+            Some(false) if over.long => hub.moved(at, Order::Elsewhere),
+            Some(false) => {}
+            // Nobody can be asked, and it is over by what is known here.
+            None => {
+                hub.finish(sessions, at, SessionEnd::Abandoned);
+                hub.forget(at.0, at.1);
+            }
         }
     }
     for at in hub.too_many() {
         if hub.finish(sessions, at, SessionEnd::Revoked) {
-            asked(sessions, END, store.end(at.0, at.1)).await;
+            hub.forget(at.0, at.1);
         }
     }
+    hub.expects_orphans();
     let orphans = asked(sessions, TAKE, store.adopt(hub.node, now, ADOPT)).await;
-    for orphan in orphans.unwrap_or_default() {
-        hub.adopted(sessions, orphan);
+    hub.adopted_all(sessions, orphans.unwrap_or_default());
+}
+
+/// Tells the store which orphans are counted here, and learns which of them are ours no more.
+async fn check_orphans(sessions: &Sessions, hub: &Arc<Hub>, now: u64) {
+    let saves = hub.orphans(now);
+    for batch in saves.chunks(BATCH) {
+        let answers = asked(sessions, SAVE, hub.settings.store.save(batch)).await;
+        let Some(answers) = answers else {
+            // Those that were in doubt are so still.
+            return hub.doubt_orphans(&saves);
+        };
+        for (save, answer) in batch.iter().zip(answers) {
+            match answer {
+                Saved::Kept => hub.is_settled(save),
+                Saved::Fenced => hub.moved((save.sid, save.generation), Order::Elsewhere),
+            }
+        }
     }
 }
 
@@ -170,8 +209,7 @@ pub(crate) async fn flush(sessions: &Sessions, hub: &Arc<Hub>) -> bool {
             continue;
         }
         let new: Vec<Record> = batch.iter().filter_map(|sid| hub.unopened(*sid)).collect();
-        let opened = new.iter().map(|record| open(sessions, hub, record));
-        complete &= join_all(opened).await.into_iter().all(|opened| opened);
+        complete &= open(sessions, hub, &new).await;
         let saves: Vec<Save> = batch.iter().filter_map(|sid| hub.news(*sid)).collect();
         if saves.is_empty() {
             continue;
@@ -181,17 +219,21 @@ pub(crate) async fn flush(sessions: &Sessions, hub: &Arc<Hub>) -> bool {
             hub.unsaved(saves.iter().map(|save| save.sid));
             continue;
         };
+        let mut refused = Vec::new();
         for (save, answer) in saves.iter().zip(answers) {
             match answer {
                 Saved::Kept => hub.is_saved(save),
-                Saved::Fenced => fenced(sessions, hub, save).await,
+                Saved::Fenced => refused.extend(fenced(hub, save)),
             }
         }
+        open(sessions, hub, &refused).await;
+        hub.unsaved(refused.iter().map(|record| record.sid));
     }
     hub.saved.notify_waiters();
     for batch in hub.to_forget().chunks(BATCH) {
         let ends = batch.iter().map(async |(sid, generation)| {
-            let end = asked(sessions, END, store.end(*sid, *generation)).await;
+            let end = store.end(hub.end_of((*sid, *generation)));
+            let end = asked(sessions, END, end).await;
             if end.is_some() {
                 hub.forgotten(*sid);
             }
@@ -204,31 +246,42 @@ pub(crate) async fn flush(sessions: &Sessions, hub: &Arc<Hub>) -> bool {
     complete
 }
 
-async fn open(sessions: &Sessions, hub: &Arc<Hub>, record: &Record) -> bool {
-    match asked(sessions, OPEN, hub.settings.store.open(record)).await {
-        Some(Saved::Kept) => {
-            hub.opened(record.sid, record.generation);
-            true
-        }
-        Some(Saved::Fenced) => {
-            hub.moved(record.sid);
-            true
-        }
-        None => {
-            hub.unsaved([record.sid]);
-            false
+/// Tells the store of sessions that it does not have. False if it could not be told of all.
+async fn open(sessions: &Sessions, hub: &Arc<Hub>, records: &[Record]) -> bool {
+    let store = &hub.settings.store;
+    let answers = records
+        .iter()
+        .map(|record| asked(sessions, OPEN, store.open(record)));
+    let answers = join_all(answers).await;
+    let is_refused = |answer: &Option<Opened>| {
+        let refused = [Opened::Later, Opened::Elsewhere].map(Some);
+        refused.contains(answer)
+    };
+    if answers.iter().any(is_refused) {
+        // Whoever has taken it may have told us: who counts what is in there.
+        beat(sessions, hub).await;
+    }
+    for (record, answer) in records.iter().zip(&answers) {
+        let at = (record.sid, record.generation);
+        match answer {
+            Some(Opened::Kept) => hub.opened(at, true),
+            Some(Opened::Taken) => hub.opened(at, false),
+            Some(Opened::Later) => hub.moved(at, Order::Superseded),
+            Some(Opened::Elsewhere) => hub.moved(at, Order::Elsewhere),
+            None => hub.unsaved([record.sid]),
         }
     }
+    answers.iter().all(Option::is_some)
 }
 
-/// The store refuses what we say of a session: it has moved on, unless the store has forgotten it.
-async fn fenced(sessions: &Sessions, hub: &Arc<Hub>, save: &Save) {
-    if save.detached.is_some() {
-        // Whoever took it will tell, or its window ends.
-        return;
+/// The store refuses what we say of a session: it has moved on, unless the store has forgotten it,
+/// or another node has only just adopted it. Returns the record to find out.
+fn fenced(hub: &Hub, save: &Save) -> Option<Record> {
+    let heard = save.detached.map_or(save.heard, |detached| detached.at);
+    if hub.now() > heard.saturating_add(hub.window()) {
+        // Whoever took it may have ended it since.
+        hub.moved((save.sid, save.generation), Order::Elsewhere);
+        return None;
     }
-    if let Some(record) = hub.reopened(save.sid, save.generation) {
-        open(sessions, hub, &record).await;
-        hub.unsaved([save.sid]);
-    }
+    hub.reopened(save.sid, save.generation)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 
+use super::ladder::Rung;
 use super::replay::{Log, LogLimits, Seq};
 use super::store::{Detached, NodeId, Record, Save};
 use super::table::Hub;
@@ -48,6 +49,12 @@ pub(crate) struct Logical {
     pub(crate) saved: Seq,
     /// Whether the store has the session at all.
     pub(crate) is_open: bool,
+    /// Whether the store has had it from this node at this generation. If so, whoever has taken it
+    /// away from us has counted that.
+    pub(crate) is_known: bool,
+    /// Whether it lost its connection and came back while the store could not be asked: whether we
+    /// count that, or another node that has adopted it, is decided when it is told.
+    pub(crate) is_owed: bool,
     /// Whether the keeper knows that there is something to save.
     pub(crate) is_dirty: bool,
     /// The queue in front of the session, which the next connection gets again.
@@ -76,6 +83,18 @@ pub(crate) struct Plan {
     pub(crate) replayed: u32,
     /// Messages known to be lost.
     pub(crate) lost: u32,
+}
+
+impl Plan {
+    /// What a session comes to that goes on like this; it was away, or had its old connection.
+    pub(crate) fn rung(self, was_away: bool) -> Rung {
+        match self {
+            _ if !was_away => Rung::Conflict,
+            Self { lost: 1.., .. } => Rung::Resynced,
+            Self { replayed: 1.., .. } => Rung::Replayed,
+            _ => Rung::Resumed,
+        }
+    }
 }
 
 impl Logical {

@@ -37,6 +37,19 @@ pub struct Detached {
     pub at: u64,
     /// Why the connection ended.
     pub cause: Cause,
+    /// Whether a node counts this loss of a connection: each is counted once, and what the store
+    /// says here decides by whom. Not counted are sessions that were let go for another node
+    /// ([`Note::Release`]) and those that were just adopted, until it is clear what becomes of
+    /// them; whoever claims an adopted one counts for its node.
+    pub counted: bool,
+}
+
+impl Detached {
+    /// Whether its node let it go for another one: whoever takes it supersedes a connection, and
+    /// nothing is lost.
+    pub fn is_let_go(&self) -> bool {
+        !self.counted && self.cause == Cause::Superseded
+    }
 }
 
 /// What is known about a session.
@@ -118,6 +131,19 @@ pub struct Save {
     pub entries: Vec<Logged>,
 }
 
+/// What became of a session that a node opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Opened {
+    /// It is the caller's.
+    Kept,
+    /// It is the caller's; another node held it, and was told.
+    Taken,
+    /// A later generation is there: its client has gone on elsewhere.
+    Later,
+    /// It has ended, or another node has it at this generation.
+    Elsewhere,
+}
+
 /// What became of a [`Save`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Saved {
@@ -140,6 +166,20 @@ pub struct Claim {
     pub now: u64,
     /// Take it even if another node that lives has it attached.
     pub force: bool,
+}
+
+/// A session is over.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// The session.
+    pub sid: u128,
+    /// The generation at which it ended.
+    pub generation: u32,
+    /// Who says so.
+    pub node: NodeId,
+    /// Whether that node had the session itself, and has counted its loss of a connection if there
+    /// was one. Else that is for the node that holds it.
+    pub counted: bool,
 }
 
 /// The answer to a [`Claim`].
@@ -174,8 +214,36 @@ pub enum Note {
     /// Another node asks for this session: close its connection as superseded, and save it as
     /// detached and complete.
     Release(u128),
-    /// Another node has claimed this session; it is at this generation now.
-    Claimed(u128, u32),
+    /// Another node has this session; it is at this generation now.
+    Claimed {
+        /// The session.
+        sid: u128,
+        /// The generation that the other node holds.
+        generation: u32,
+        /// Whether it is for the node that is told to count that its session lost the connection,
+        /// if it has not done so; else the other node did, or nobody has to.
+        yours: bool,
+    },
+    /// Another node has ended this session, and counted that.
+    Ended {
+        /// The session.
+        sid: u128,
+        /// The generation that it was at.
+        generation: u32,
+        /// Whether it is for the node that is told to count that its session lost the connection,
+        /// if it has not done so; else a node that has done so counts the end, too.
+        yours: bool,
+    },
+}
+
+/// The answer to a [`beat`](SessionStore::beat).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Beat {
+    /// What the node was told since the last one.
+    pub notes: Vec<Note>,
+    /// Whether the node's lease was over, or not known: any of its sessions may have been adopted,
+    /// claimed or ended meanwhile, and it was perhaps not told.
+    pub lapsed: bool,
 }
 
 /// A session whose node is gone, and which is the caller's to watch from now on.
@@ -183,7 +251,7 @@ pub enum Note {
 pub struct Adopted {
     /// The record, detached now.
     pub record: Record,
-    /// Whether it was attached when its node vanished, so that nobody has counted the detachment.
+    /// Whether it was attached when its node vanished.
     pub was_attached: bool,
 }
 
@@ -196,25 +264,33 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Se
 /// not done. An error means that nothing is known: the caller goes on without the store.
 pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Writes the record of a session that begins, or that goes on without the store's knowledge.
-    /// Refused if a higher generation is there. A node from which the session is taken by that is
-    /// told ([`Note::Claimed`]).
-    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Saved>;
+    /// Refused if a later generation is there, if the session was ended at this generation or a
+    /// later one within the last five minutes, and if another node has it at this generation: of
+    /// two nodes that both went on without the store, the first one to tell has it. Only from a
+    /// node that has adopted it, and that does not [count](Detached::counted) it yet, may it be
+    /// taken back. A node from which the session is taken is told ([`Note::Claimed`]), and that it
+    /// is its own to count if its generation was an earlier one.
+    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Opened>;
 
     /// Writes news about sessions, many at once; one answer for each.
     fn save<'a>(&'a self, batch: &'a [Save]) -> Answer<'a, Vec<Saved>>;
 
-    /// Asks for a session.
+    /// Asks for a session. Whoever held it is told ([`Note::Claimed`]), and that it is its own to
+    /// count exactly if the record said that it was [counted](Detached::counted).
     fn claim(&self, claim: Claim) -> Answer<'_, Claimed>;
 
-    /// Ends a session for good, if it is still at this generation. Whether it was.
-    fn end(&self, sid: u128, generation: u32) -> Answer<'_, bool>;
+    /// Ends a session for good, if it is still at this generation. Whether it was. If another node
+    /// than the caller holds it, that one is told ([`Note::Ended`]).
+    fn end(&self, end: End) -> Answer<'_, bool>;
 
     /// Renews the node's lease for `lease` milliseconds, and fetches what it was told. A store that
     /// has a clock of its own may judge leases by that one.
-    fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Vec<Note>>;
+    fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Beat>;
 
     /// Takes over sessions whose node's lease is over, at most `max` of them. What that node still
-    /// writes about them is refused.
+    /// writes about them is refused. One that was attached is detached now, and not
+    /// [counted](Detached::counted) by anybody: the caller does that when some time has passed, by
+    /// [saving](Self::save) that it counts, unless its node has taken it back or it was claimed.
     fn adopt(&self, node: NodeId, now: u64, max: usize) -> Answer<'_, Vec<Adopted>>;
 
     /// The node ends: its lease is over at once.

@@ -10,6 +10,7 @@
 mod attach;
 mod leaving;
 mod news;
+mod orphans;
 mod watch;
 mod weather;
 
@@ -25,15 +26,14 @@ use tokio::sync::Notify;
 use super::logical::{Identity, Logical, Plan};
 use super::replay::Seq;
 use super::settings::{Keep, Resume};
-use super::store::{Detached, NodeId, Record};
+use super::store::{Detached, NodeId};
 use super::storm::Storm;
 use super::token::Token;
-use crate::Cause;
-use crate::endpoint::Series;
 use crate::line::Signal;
 use crate::mark::Mark;
 use crate::sessions::Sessions;
 
+use orphans::Orphan;
 pub(crate) use watch::log_end;
 
 /// What makes sessions resumable: settings, the table, and what the keeper has to do.
@@ -55,6 +55,9 @@ pub(crate) struct Hub {
     failed: Mutex<Vec<u128>>,
     /// Whether this node has handed its sessions over.
     has_left: AtomicBool,
+    /// Sessions that are not held here and of which the store told something while it was asked for
+    /// orphans: their generation then.
+    strangers: Mutex<Option<HashMap<u128, u32>>>,
     storm: Mutex<Storm>,
 }
 
@@ -68,7 +71,7 @@ struct Table {
 enum Held {
     Attached(Arc<Signal>),
     Detached(Away),
-    Adopted(Box<Record>, Arc<Series>),
+    Adopted(Box<Orphan>),
 }
 
 struct Away {
@@ -77,22 +80,20 @@ struct Away {
     at: u64,
     /// When it was let go.
     since: u64,
-    /// Whether the detachment was counted: one for the sake of another node's claim is not yet.
-    counted: bool,
+    standing: Standing,
 }
 
-impl Away {
-    /// No other node has claimed it: whoever does from now on brings back its client, and is not in
-    /// conflict with us.
-    fn waits_for_its_client(&self) {
-        let mut slot = self.signal.lock();
-        let logical = slot.flow.as_mut().and_then(|flow| flow.logical.as_mut());
-        let Some(logical) = logical else { return };
-        if let Some(detached) = &mut logical.detached {
-            detached.cause = Cause::Network;
-            logical.touch();
-        }
-    }
+/// Whether it was counted that a session lost its connection. Who counts that is decided by the
+/// store, as the same session may be taken away by another node meanwhile: it is counted when the
+/// store knows of it, or when it is plain that nobody else can have taken the session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Standing {
+    /// The store does not know of it yet.
+    Untold,
+    /// It was let go for another node, which will claim it. If that does not happen, it is told
+    /// that it waits for its client.
+    LetGo,
+    Counted,
 }
 
 /// What became of a session whose connection ended.
@@ -133,6 +134,7 @@ impl Hub {
             flushing: tokio::sync::Mutex::default(),
             failed: Mutex::default(),
             has_left: AtomicBool::new(false),
+            strangers: Mutex::default(),
             storm: Mutex::new(Storm::new()),
         }
     }
@@ -183,6 +185,11 @@ impl Hub {
         }
     }
 
+    /// Whether somebody tells the store what happens here.
+    fn tells(&self) -> bool {
+        self.is_kept.load(Ordering::Acquire) && !self.has_left()
+    }
+
     pub(crate) fn stopped(&self) {
         self.is_kept.store(false, Ordering::Release);
     }
@@ -207,6 +214,11 @@ impl Hub {
         let mut slot = signal.lock();
         let logical = slot.flow.as_mut()?.logical.as_mut()?;
         Some(work(logical))
+    }
+
+    /// The generation of a session that is held here, attached or not.
+    pub(crate) fn generation(&self, sid: u128) -> Option<u32> {
+        self.lock().held.get(&sid)?.generation()
     }
 
     /// What this node knows of a session whose client has everything up to `seq`.
@@ -236,21 +248,16 @@ impl Held {
     fn signal(&self) -> Option<&Arc<Signal>> {
         match self {
             Self::Attached(signal) | Self::Detached(Away { signal, .. }) => Some(signal),
-            Self::Adopted(..) => None,
+            Self::Adopted(_) => None,
         }
     }
 
     fn generation(&self) -> Option<u32> {
         match self {
-            Self::Adopted(record, _) => Some(record.generation),
+            Self::Adopted(orphan) => Some(orphan.record.generation),
             _ => self.signal()?.generation(),
         }
     }
-}
-
-/// When an adopted session was last heard.
-fn since(record: &Record) -> u64 {
-    record.detached.map_or(record.heard, |detached| detached.at)
 }
 
 pub(crate) fn millis(duration: Duration) -> u64 {

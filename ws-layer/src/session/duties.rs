@@ -35,6 +35,15 @@ where
                 self.close_for(Cause::SlowConsumer, M::close(3008, "slow consumer"));
                 false
             }
+            Order::Elsewhere => {
+                let reason = Reason {
+                    kind: Some(Reason::DRAIN),
+                    after: Some(0),
+                };
+                let close = M::close_because(1012, &reason.to_string());
+                self.close_for(Cause::Superseded, close);
+                false
+            }
             Order::Superseded => {
                 self.close_for(Cause::Superseded, M::close(1000, "k=superseded"));
                 false

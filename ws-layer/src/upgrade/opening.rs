@@ -198,7 +198,7 @@ impl Opening {
     ) -> Option<()> {
         let hub = self.sessions.hub()?.clone();
         let signal = connection.line().signal().clone();
-        let Some(plan) = hub.attach(&self.sessions, &signal, &arrival, signal.connect) else {
+        let Some(plan) = hub.attach(&self.sessions, &signal, &mut arrival, signal.connect) else {
             connection.ending().order(Cause::Superseded);
             close(socket, 1000, "k=superseded").await;
             return None;

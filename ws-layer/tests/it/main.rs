@@ -25,6 +25,7 @@ mod resume;
 mod resume_contract;
 mod resume_events;
 mod resume_ladder;
+mod resume_lapse;
 mod resume_nodes;
 mod sampling;
 mod session;

@@ -125,6 +125,17 @@ impl Live {
         self.probe().until("detached sessions", detached).await;
     }
 
+    /// Until so many sessions wait here, counted or not.
+    pub async fn waiting(&self, count: usize) {
+        let waits = || self.server.sessions.detached() == count;
+        until("sessions that wait", waits).await;
+    }
+
+    pub fn detachments(&self) -> i64 {
+        let metric = &metric::WEBSOCKET_SESSION_DETACHMENTS;
+        self.probe().sum(metric, &[])
+    }
+
     pub fn attempts(&self, result: &str) -> i64 {
         let result = format!("websocket.resume.result={result}");
         self.probe()
@@ -168,6 +179,16 @@ impl Live {
             sum(&metric::WEBSOCKET_DELIVERY_MESSAGES) + sum(&metric::WEBSOCKET_DELIVERY_PENDING)
         );
     }
+}
+
+pub async fn until(what: &str, ready: impl Fn() -> bool) {
+    for _ in 0..4000 {
+        if ready() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{what} did not happen");
 }
 
 /// A client that has its welcome.

@@ -1,20 +1,21 @@
 //! Two nodes on one store: takeover, fencing, and what becomes of the messages.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use campanile_semconv::{metric, span};
 use campanile_ws::resume::store::{
-    Adopted, Answer, Claim, Claimed, MemoryStore, NodeId, Note, Record, Save, Saved, SessionStore,
-    StoreError,
+    Adopted, Answer, Beat, Claim, Claimed, End, MemoryStore, NodeId, Opened, Record, Save, Saved,
+    SessionStore, StoreError,
 };
-use campanile_ws::resume::{Keep, Resume, Seq};
+use campanile_ws::resume::{Keep, Resume};
 use campanile_ws::{Builder, Pushed};
 
 use axum::extract::ws::Message as Sent;
 
 use crate::probe::Probe;
-use crate::resume::{Live, Wall};
+use crate::resume::{Live, Wall, until};
 
 /// What happens between a node and its store.
 #[derive(Debug, Default)]
@@ -25,72 +26,87 @@ struct Line {
     cut: AtomicBool,
 }
 
-/// A store that fails, and loses its node, on demand.
+/// A store that fails, forgets, and loses its node, on demand.
 #[derive(Clone, Debug)]
-pub struct Unreliable(MemoryStore, std::sync::Arc<Line>);
+pub struct Unreliable(Arc<Mutex<MemoryStore>>, Arc<Line>);
 
 impl Unreliable {
     pub fn over(store: &MemoryStore) -> Self {
-        Self(store.clone(), std::sync::Arc::default())
+        Self(Arc::new(Mutex::new(store.clone())), Arc::default())
     }
 
     pub fn break_down(&self, broken: bool) {
         self.1.broken.store(broken, Ordering::SeqCst);
     }
 
-    fn ask<'a, T: Send + 'a>(&'a self, answer: impl FnOnce() -> Answer<'a, T>) -> Answer<'a, T> {
+    /// Whether nothing that the node says arrives.
+    pub fn cut(&self, cut: bool) {
+        self.1.cut.store(cut, Ordering::SeqCst);
+    }
+
+    /// Everything is gone.
+    fn forget(&self) {
+        *self.0.lock().unwrap() = MemoryStore::new();
+    }
+
+    fn ask<'a, T, F>(&self, answer: impl FnOnce(MemoryStore) -> F) -> Answer<'a, T>
+    where
+        T: Send + 'a,
+        F: Future<Output = Result<T, StoreError>> + Send + 'a,
+    {
         let is_down = |flag: &AtomicBool| flag.load(Ordering::SeqCst);
         if is_down(&self.1.broken) || is_down(&self.1.cut) {
             return Box::pin(std::future::ready(Err(StoreError::new("down"))));
         }
-        answer()
+        Box::pin(answer(self.0.lock().unwrap().clone()))
     }
 }
 
 impl SessionStore for Unreliable {
-    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Saved> {
-        self.ask(|| self.0.open(record))
+    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Opened> {
+        self.ask(async move |store| store.open(record).await)
     }
 
     fn save<'a>(&'a self, batch: &'a [Save]) -> Answer<'a, Vec<Saved>> {
-        self.ask(|| self.0.save(batch))
+        self.ask(async move |store| store.save(batch).await)
     }
 
     fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
-        self.ask(|| self.0.claim(claim))
+        self.ask(async move |store| store.claim(claim).await)
     }
 
-    fn end(&self, sid: u128, generation: u32) -> Answer<'_, bool> {
-        self.ask(|| self.0.end(sid, generation))
+    fn end(&self, end: End) -> Answer<'_, bool> {
+        self.ask(async move |store| store.end(end).await)
     }
 
-    fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Vec<Note>> {
-        self.ask(|| self.0.beat(node, now, lease))
+    fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Beat> {
+        self.ask(async move |store| store.beat(node, now, lease).await)
     }
 
     fn adopt(&self, node: NodeId, now: u64, max: usize) -> Answer<'_, Vec<Adopted>> {
-        self.ask(|| self.0.adopt(node, now, max))
+        self.ask(async move |store| store.adopt(node, now, max).await)
     }
 
     fn leave(&self, node: NodeId) -> Answer<'_, ()> {
-        self.ask(|| self.0.leave(node))
+        self.ask(async move |store| store.leave(node).await)
     }
 
     fn outlives(&self, node: NodeId) -> bool {
-        self.0.outlives(node)
+        self.0.lock().unwrap().outlives(node)
     }
 }
 
 /// Two nodes that share a store and a clock.
-struct Pair {
-    store: MemoryStore,
-    line: Unreliable,
-    one: Live,
-    two: Live,
+pub struct Pair {
+    pub store: MemoryStore,
+    pub line: Unreliable,
+    pub other: Unreliable,
+    pub one: Live,
+    pub two: Live,
 }
 
 impl Pair {
-    async fn start(keep: Keep) -> Self {
+    pub async fn start(keep: Keep) -> Self {
         let wall = Wall::default();
         let store = MemoryStore::new();
         let line = Unreliable::over(&store);
@@ -102,20 +118,28 @@ impl Pair {
             live
         };
         let one = node(line.clone()).await;
-        let two = node(Unreliable::over(&store)).await;
+        let other = Unreliable::over(&store);
+        let two = node(other.clone()).await;
         // A node is known once a client has asked it for something.
         drop(two.dial("new").await);
         two.detached(1).await;
         Self {
             store,
             line,
+            other,
             one,
             two,
         }
     }
 
+    /// Until both nodes together have counted so many detachments.
+    pub async fn detachments(&self, count: i64) {
+        let is_there = || self.one.detachments() + self.two.detachments() == count;
+        until("detachments", is_there).await;
+    }
+
     /// The identity over both nodes.
-    fn assert_identity(&self) {
+    pub fn assert_identity(&self) {
         let sum = |metric, with: &[&str]| {
             let nodes = [&self.one, &self.two];
             nodes
@@ -217,14 +241,13 @@ async fn what_was_committed_survives_the_death_of_its_node() {
     let outbox = pair.one.outbox().await;
     assert!(outbox.committed().await);
     // The node dies: it says no more, and its lease runs out.
-    pair.line.1.cut.store(true, Ordering::SeqCst);
+    pair.line.cut(true);
     assert_eq!(outbox.push(Sent::text("three")), Pushed::Queued);
     assert!(!outbox.committed().await, "nobody may rely on this one");
     let (token, sid) = (client.token(), client.sid().to_owned());
     drop(client);
     pair.one.wall.advance(Duration::from_secs(6));
-    let adopted = |probe: &Probe| probe.sum(&metric::WEBSOCKET_SESSION_DETACHED, &[]) == 2;
-    pair.two.probe().until("the orphan", adopted).await;
+    pair.two.waiting(2).await;
 
     let mut client = pair.two.resume(&token, 1).await;
     assert_eq!((client.state(), client.sid()), ("replayed", &*sid));
@@ -245,7 +268,7 @@ async fn a_client_that_returns_before_the_orphan_is_adopted_is_counted_too() {
     let mut client = pair.one.dial("new").await;
     pair.one.push("one").await;
     assert_eq!(client.text().await, "one");
-    pair.line.1.cut.store(true, Ordering::SeqCst);
+    pair.line.cut(true);
     let token = client.token();
     drop(client);
     pair.one.wall.advance(Duration::from_secs(6));
@@ -266,7 +289,7 @@ async fn orphans_that_nobody_asks_for_are_abandoned() {
     let known = |probe: &Probe| probe.sum(&metric::WEBSOCKET_CONNECTION_ACTIVE, &[]) == 1;
     pair.one.probe().until("the session", known).await;
     until_stored(&pair.store, 2).await;
-    pair.line.1.cut.store(true, Ordering::SeqCst);
+    pair.line.cut(true);
     drop(client);
     pair.one.wall.advance(Duration::from_secs(6));
     pair.two.detached(2).await;
@@ -280,63 +303,7 @@ async fn orphans_that_nobody_asks_for_are_abandoned() {
     assert!(expire.iter().all(|expire| expire.links.len() == 1));
 }
 
-#[tokio::test]
-async fn a_node_that_was_thought_gone_takes_its_session_back() {
-    let pair = Pair::start(Keep::Always).await;
-    let mut client = pair.one.dial("new").await;
-    until_stored(&pair.store, 2).await;
-    pair.line.1.cut.store(true, Ordering::SeqCst);
-    pair.one.wall.advance(Duration::from_secs(6));
-    pair.two.detached(2).await;
-    pair.line.1.cut.store(false, Ordering::SeqCst);
-    let waiting = |pair: &Pair| {
-        let detached = &metric::WEBSOCKET_SESSION_DETACHED;
-        pair.two.probe().sum(detached, &[])
-    };
-    let mut sent = 0;
-    while waiting(&pair) != 1 {
-        assert!(sent < 1000, "the other node never let go");
-        sent += 1;
-        pair.one.push("still here").await;
-        assert_eq!(client.text().await, "still here");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert!(sent > 0, "it holds the session until it is told");
-    client.ack_and_wait(sent).await;
-    let token = client.lose();
-    pair.one.detached(1).await;
-    // The store is told behind: that the session waits it may learn only when it is asked for.
-    assert_eq!(pair.two.resume(&token, sent).await.state(), "resumed");
-}
-
-#[tokio::test]
-async fn of_two_nodes_at_the_same_generation_the_one_that_the_store_knows_keeps_the_session() {
-    let pair = Pair::start(Keep::OnDetach).await;
-    let mut client = pair.one.dial("new").await;
-    until_stored(&pair.store, 2).await;
-    let other = Record {
-        sid: u128::from_str_radix(client.sid(), 16).unwrap(),
-        endpoint: "live".to_owned(),
-        principal: [0; 8],
-        generation: 0,
-        good: 0,
-        node: NodeId(1),
-        mark: [0; 25],
-        heard: 0,
-        sent: Seq(0),
-        acked: Seq(0),
-        window: 120_000,
-        kept: false,
-        complete: false,
-        detached: None,
-    };
-    assert_eq!(pair.store.open(&other).await.unwrap(), Saved::Kept);
-    assert_eq!(client.closed().await, (1000, "k=superseded".to_owned()));
-    drop(client);
-    pair.one.detached(0).await;
-}
-
-async fn until_stored(store: &MemoryStore, sessions: usize) {
+pub async fn until_stored(store: &MemoryStore, sessions: usize) {
     for _ in 0..1000 {
         if store.sessions() == sessions {
             return;
@@ -355,7 +322,7 @@ async fn without_the_store_sessions_go_on_where_they_are_and_are_resynced_elsewh
     let sid = client.sid().to_owned();
     pair.line.break_down(true);
     let token = client.lose();
-    pair.one.detached(1).await;
+    pair.one.waiting(1).await;
     let mut client = pair.one.resume(&token, 0).await;
     assert_eq!(
         (client.state(), client.sid()),
@@ -398,14 +365,16 @@ async fn a_store_that_has_lost_everything_is_told_again() {
     let store = MemoryStore::new();
     let clock = wall.clone();
     let resume = |resume: Resume| resume.keep(Keep::Always).clock(move || clock.now());
-    let live = Live::with(store.clone(), resume, |builder| builder).await;
+    let line = Unreliable::over(&store);
+    let live = Live::with(line.clone(), resume, |builder| builder).await;
     let mut client = live.dial("new").await;
     until_stored(&store, 1).await;
-    let sid = u128::from_str_radix(client.sid(), 16).unwrap();
-    assert!(store.end(sid, 0).await.unwrap());
+    line.forget();
+    let store = line.0.lock().unwrap().clone();
+    // The node is not known there, and so tells of all that it has.
+    until_stored(&store, 1).await;
     live.push("one").await;
     assert_eq!(client.text().await, "one");
-    until_stored(&store, 1).await;
     assert!(live.outbox().await.committed().await);
     client.ack_and_wait(1).await;
 }

@@ -13,7 +13,8 @@ use axum::routing::any;
 use axum::serve::Listener;
 use campanile_semconv::metric::{self, Metric};
 use campanile_ws::resume::store::{
-    Adopted, Answer, Claim, Claimed, MemoryStore, NodeId, Note, Record, Save, Saved, SessionStore,
+    Adopted, Answer, Beat, Claim, Claimed, End, MemoryStore, NodeId, Opened, Record, Save, Saved,
+    SessionStore,
 };
 use campanile_ws::resume::{Keep, Key, Keys, Resume, Rung, StoreError};
 use campanile_ws::{Outbox, OutboxLimits, Sessions, Upgrade};
@@ -48,7 +49,7 @@ impl Line {
 }
 
 impl SessionStore for Line {
-    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Saved> {
+    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Opened> {
         self.or_cut(|| self.store.open(record))
     }
 
@@ -60,11 +61,11 @@ impl SessionStore for Line {
         self.or_cut(|| self.store.claim(claim))
     }
 
-    fn end(&self, sid: u128, generation: u32) -> Answer<'_, bool> {
-        self.or_cut(|| self.store.end(sid, generation))
+    fn end(&self, end: End) -> Answer<'_, bool> {
+        self.or_cut(|| self.store.end(end))
     }
 
-    fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Vec<Note>> {
+    fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Beat> {
         self.or_cut(|| self.store.beat(node, now, lease))
     }
 

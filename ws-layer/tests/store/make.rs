@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use axum::body::Bytes;
 use campanile_ws::resume::store::{
-    Claim, Claimed, Detached, NodeId, Record, Save, Saved, SessionStore, Taken,
+    Claim, Claimed, Detached, End, NodeId, Note, Opened, Record, Save, Saved, SessionStore, Taken,
 };
 use campanile_ws::resume::{Logged, Seq};
 use campanile_ws::{Cause, ClassId, Kind};
@@ -62,6 +62,7 @@ pub(crate) fn lost(at: u64) -> Option<Detached> {
     Some(Detached {
         at,
         cause: Cause::SlowConsumer,
+        counted: true,
     })
 }
 
@@ -96,7 +97,7 @@ pub(crate) async fn detached(store: &impl SessionStore, sid: u128, node: NodeId)
         complete: true,
         ..record(sid, node)
     };
-    assert_eq!(store.open(&record).await.unwrap(), Saved::Kept);
+    assert_eq!(store.open(&record).await.unwrap(), Opened::Kept);
     record
 }
 
@@ -115,4 +116,23 @@ pub(crate) async fn take(store: &impl SessionStore, claim: Claim) -> Taken {
 
 pub(crate) fn numbers(entries: &[Logged]) -> Vec<u32> {
     entries.iter().map(|entry| entry.seq.0).collect()
+}
+
+/// A node is told that another one has a session.
+pub(crate) fn note(sid: u128, generation: u32, yours: bool) -> Note {
+    Note::Claimed {
+        sid,
+        generation,
+        yours,
+    }
+}
+
+/// A node that has had a session says that it is over.
+pub(crate) fn end(node: NodeId, sid: u128, generation: u32) -> End {
+    End {
+        sid,
+        generation,
+        node,
+        counted: true,
+    }
 }

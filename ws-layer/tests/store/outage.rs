@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use campanile_ws::resume::Seq;
-use campanile_ws::resume::store::{Claimed, RedisStore, Save, Saved, SessionStore};
+use campanile_ws::resume::store::{Claimed, Opened, RedisStore, Save, Saved, SessionStore};
 
 use crate::make::*;
 use crate::server::Redis;
@@ -30,7 +30,7 @@ async fn all_fail(store: &RedisStore) {
     assert!(store.open(&held).await.is_err());
     assert!(store.save(&[save(&held)]).await.is_err());
     assert!(store.claim(claim(1, 1, B)).await.is_err());
-    assert!(store.end(1, 1).await.is_err());
+    assert!(store.end(end(A, 1, 1)).await.is_err());
     assert!(store.beat(A, now(), LONG).await.is_err());
     assert!(store.adopt(A, now(), 1).await.is_err());
     assert!(store.leave(A).await.is_err());
@@ -44,7 +44,7 @@ async fn a_redis_that_was_restarted_is_found_again_and_knows_nothing() {
     };
     let store = RedisStore::connect(&server.url()).unwrap();
     let held = record(1, A);
-    assert_eq!(store.open(&held).await.unwrap(), Saved::Kept);
+    assert_eq!(store.open(&held).await.unwrap(), Opened::Kept);
     server.kill();
     all_fail(&store).await;
     server.restart().await;
@@ -54,7 +54,7 @@ async fn a_redis_that_was_restarted_is_found_again_and_knows_nothing() {
     let answer = store.claim(claim(1, 1, B)).await.unwrap();
     assert!(matches!(answer, Claimed::Unknown));
     // The holder tells it again what it has.
-    assert_eq!(store.open(&held).await.unwrap(), Saved::Kept);
+    assert_eq!(store.open(&held).await.unwrap(), Opened::Kept);
     let news = Save {
         sent: Seq(1),
         entries: vec![message(1)],
@@ -155,12 +155,21 @@ async fn every_key_has_its_prefix_and_its_end() {
         assert!((1..=most * 1000).contains(&left), "{key} {left}");
     }
     // When all is over there is nothing left but who is there.
-    store.end(1, 1).await.unwrap();
-    store.end(2, 1).await.unwrap();
+    assert!(store.end(end(A, 1, 1)).await.unwrap());
+    assert!(store.end(end(B, 2, 1)).await.unwrap());
     store.leave(A).await.unwrap();
     store.leave(B).await.unwrap();
     assert!(store.adopt(C, now(), 10).await.unwrap().is_empty());
-    assert_eq!(server.ask("DBSIZE").await.trim(), ":0");
+    // And, for a while, which sessions have ended.
+    let keys = server.ask("KEYS *").await;
+    let keys: Vec<_> = keys.lines().filter(|line| line.contains(':')).collect();
+    assert_eq!(keys.len(), 2, "{keys:?}");
+    for key in keys {
+        assert!(key.starts_with("shop:e:"), "{key}");
+        let left = server.ask(&format!("PTTL {key}")).await;
+        let left: i64 = left.trim_start_matches(':').trim().parse().unwrap();
+        assert!((1..=300_000).contains(&left), "{key} {left}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use campanile_ws::Cause;
 use campanile_ws::resume::Seq;
 use campanile_ws::resume::store::{
-    Adopted, Claim, Claimed, Detached, NodeId, Note, Record, Save, Saved, SessionStore,
+    Adopted, Claim, Claimed, Detached, End, NodeId, Note, Opened, Record, Save, Saved, SessionStore,
 };
 use tokio::task::JoinSet;
 
@@ -13,7 +13,7 @@ use crate::make::*;
 
 pub(crate) async fn a_claimed_session_is_as_it_was_saved(store: impl SessionStore) {
     let opened = record(7, A);
-    assert_eq!(store.open(&opened).await.unwrap(), Saved::Kept);
+    assert_eq!(store.open(&opened).await.unwrap(), Opened::Kept);
     let news = Save {
         mark: Some([3; 25]),
         sent: Seq(3),
@@ -156,12 +156,12 @@ pub(crate) async fn a_holder_that_was_overtaken_is_fenced(store: impl SessionSto
         ..save(&old)
     };
     assert_eq!(save_one(&store, late).await, Saved::Fenced);
-    assert_eq!(store.open(&old).await.unwrap(), Saved::Fenced);
-    assert!(!store.end(1, 1).await.unwrap());
-    let notes = store.beat(A, now(), LONG).await.unwrap();
-    assert_eq!(notes, [Note::Claimed(1, 2)]);
+    assert_eq!(store.open(&old).await.unwrap(), Opened::Later);
+    assert!(!store.end(end(A, 1, 1)).await.unwrap());
+    let notes = store.beat(A, now(), LONG).await.unwrap().notes;
+    assert_eq!(notes, [note(1, 2, true)]);
     assert!(
-        store.beat(A, now(), LONG).await.unwrap().is_empty(),
+        store.beat(A, now(), LONG).await.unwrap().notes.is_empty(),
         "told once"
     );
     let taken = take(&store, claim(1, 2, B)).await;
@@ -177,7 +177,7 @@ pub(crate) async fn an_attached_session_is_asked_for_before_it_is_taken(store: i
     store.open(&held).await.unwrap();
     let answer = store.claim(claim(1, 1, B)).await.unwrap();
     assert!(matches!(answer, Claimed::Open(A)), "{answer:?}");
-    let notes = store.beat(A, now(), LONG).await.unwrap();
+    let notes = store.beat(A, now(), LONG).await.unwrap().notes;
     assert_eq!(notes, [Note::Release(1)]);
     let let_go = Save {
         complete: true,
@@ -198,8 +198,8 @@ pub(crate) async fn an_attached_session_is_asked_for_before_it_is_taken(store: i
     assert!(take(&store, force).await.before.detached.is_none());
     store.open(&record(3, A)).await.unwrap();
     take(&store, claim(3, 1, A)).await;
-    let notes = store.beat(A, now(), LONG).await.unwrap();
-    assert_eq!(notes, [Note::Claimed(1, 2), Note::Claimed(2, 2)]);
+    let notes = store.beat(A, now(), LONG).await.unwrap().notes;
+    assert_eq!(notes, [note(1, 2, true), note(2, 2, false)]);
 }
 
 pub(crate) async fn a_session_of_a_node_that_is_gone_is_free_to_claim(store: impl SessionStore) {
@@ -267,7 +267,7 @@ pub(crate) async fn numbers_wrap_in_the_store_too(store: impl SessionStore) {
     };
     store.open(&held).await.unwrap();
     assert_eq!(take(&store, claim(2, last, B)).await.generation, 0);
-    assert_eq!(store.open(&held).await.unwrap(), Saved::Fenced);
+    assert_eq!(store.open(&held).await.unwrap(), Opened::Later);
     assert_eq!(take(&store, claim(2, last, B)).await.generation, 1);
 }
 
@@ -294,10 +294,10 @@ pub(crate) async fn what_left_the_holders_log_leaves_the_store(store: impl Sessi
 
 pub(crate) async fn a_session_ends_once_and_at_its_generation(store: impl SessionStore) {
     detached(&store, 1, A).await;
-    assert!(!store.end(1, 0).await.unwrap());
-    assert!(!store.end(1, 2).await.unwrap());
-    assert!(store.end(1, 1).await.unwrap());
-    assert!(!store.end(1, 1).await.unwrap());
+    assert!(!store.end(end(A, 1, 0)).await.unwrap());
+    assert!(!store.end(end(A, 1, 2)).await.unwrap());
+    assert!(store.end(end(A, 1, 1)).await.unwrap());
+    assert!(!store.end(end(A, 1, 1)).await.unwrap());
     let answer = store.claim(claim(1, 1, B)).await.unwrap();
     assert!(matches!(answer, Claimed::Unknown));
     assert_eq!(save_one(&store, save(&record(1, A))).await, Saved::Fenced);
@@ -307,7 +307,7 @@ pub(crate) async fn an_end_and_a_claim_at_once_have_one_winner(store: impl Sessi
     for sid in 0..50 {
         detached(&store, sid, A).await;
         let other = store.clone();
-        let end = tokio::spawn(async move { other.end(sid, 1).await.unwrap() });
+        let end = tokio::spawn(async move { other.end(end(A, sid, 1)).await.unwrap() });
         let claimed = store.claim(claim(sid, 1, B)).await.unwrap();
         let ended = end.await.unwrap();
         match claimed {
@@ -373,7 +373,7 @@ pub(crate) async fn each_orphan_is_adopted_by_one_node(store: impl SessionStore 
         was_attached,
     } in all
     {
-        let Detached { at, cause } = record.detached.unwrap();
+        let Detached { at, cause, .. } = record.detached.unwrap();
         if record.sid < 60 {
             assert_eq!((at, cause), (record.heard, Cause::Network));
         } else {
@@ -398,8 +398,9 @@ pub(crate) async fn nobody_adopts_from_the_living_and_from_itself(store: impl Se
     // What was adopted can be claimed by its token, and the adopter is told.
     let taken = take(&store, claim(2, 1, C)).await;
     assert_eq!(taken.before.node, A);
-    let notes = store.beat(A, now(), LONG).await.unwrap();
-    assert_eq!(notes, [Note::Claimed(2, 2)]);
+    let notes = store.beat(A, now(), LONG).await.unwrap().notes;
+    // Whoever claimed it has counted that it lost its connection.
+    assert_eq!(notes, [note(2, 2, false)]);
 }
 
 pub(crate) async fn a_node_that_leaves_is_adopted_from_at_once(store: impl SessionStore) {
@@ -438,13 +439,114 @@ pub(crate) async fn a_holder_that_wakes_after_its_sessions_were_adopted_is_fence
     store.beat(A, now(), LONG).await.unwrap();
     assert_eq!(save_one(&store, save(&held)).await, Saved::Fenced);
     // Its connection is still open: it says so, and whoever adopted it forgets it.
-    assert_eq!(store.open(&held).await.unwrap(), Saved::Kept);
-    let notes = store.beat(B, now(), LONG).await.unwrap();
-    assert_eq!(notes, [Note::Claimed(1, 1)]);
+    assert_eq!(store.open(&held).await.unwrap(), Opened::Taken);
+    let notes = store.beat(B, now(), LONG).await.unwrap().notes;
+    assert_eq!(notes, [note(1, 1, false)]);
     assert_eq!(save_one(&store, save(&held)).await, Saved::Kept);
     assert!(store.adopt(B, now(), 10).await.unwrap().is_empty());
     let answer = store.claim(claim(1, 1, B)).await.unwrap();
     assert!(matches!(answer, Claimed::Open(A)), "{answer:?}");
+}
+
+pub(crate) async fn an_orphan_that_is_counted_is_not_taken_back(store: impl SessionStore) {
+    store.beat(A, now(), LONG).await.unwrap();
+    store.beat(B, now(), LONG).await.unwrap();
+    let held = record(1, A);
+    store.open(&held).await.unwrap();
+    store.leave(A).await.unwrap();
+    let orphan = store.adopt(B, now(), 10).await.unwrap().remove(0).record;
+    assert!(!orphan.detached.unwrap().counted);
+    let counted = orphan.detached.map(|detached| Detached {
+        counted: true,
+        ..detached
+    });
+    let settled = Save {
+        detached: counted,
+        ..save(&orphan)
+    };
+    assert_eq!(save_one(&store, settled).await, Saved::Kept);
+    assert_eq!(store.open(&held).await.unwrap(), Opened::Elsewhere);
+    assert_eq!(save_one(&store, save(&held)).await, Saved::Fenced);
+    let taken = take(&store, claim(1, 1, C)).await;
+    assert_eq!(taken.before.detached, counted);
+    let notes = store.beat(B, now(), LONG).await.unwrap().notes;
+    assert_eq!(notes, [note(1, 2, true)]);
+    assert_eq!(store.open(&held).await.unwrap(), Opened::Later);
+}
+
+pub(crate) async fn of_two_nodes_at_one_generation_the_first_to_tell_has_the_session(
+    store: impl SessionStore,
+) {
+    for node in [A, B, C] {
+        store.beat(node, now(), LONG).await.unwrap();
+    }
+    detached(&store, 1, A).await;
+    // Both have gone on with it while the store could not be asked.
+    let next = |node| Record {
+        generation: 2,
+        ..record(1, node)
+    };
+    assert_eq!(store.open(&next(B)).await.unwrap(), Opened::Taken);
+    assert_eq!(store.open(&next(C)).await.unwrap(), Opened::Elsewhere);
+    assert_eq!(store.open(&next(B)).await.unwrap(), Opened::Kept, "again");
+    let notes = store.beat(A, now(), LONG).await.unwrap().notes;
+    assert_eq!(notes, [note(1, 2, true)], "it lost its connection there");
+    for node in [B, C] {
+        let notes = store.beat(node, now(), LONG).await.unwrap().notes;
+        assert!(notes.is_empty(), "{notes:?}");
+    }
+    assert_eq!(save_one(&store, save(&next(B))).await, Saved::Kept);
+    assert_eq!(save_one(&store, save(&next(C))).await, Saved::Fenced);
+}
+
+pub(crate) async fn a_session_that_was_ended_stays_so_and_its_holder_is_told(
+    store: impl SessionStore,
+) {
+    store.beat(A, now(), LONG).await.unwrap();
+    let held = detached(&store, 1, A).await;
+    let by_token = End {
+        counted: false,
+        ..end(B, 1, 1)
+    };
+    assert!(store.end(by_token).await.unwrap());
+    let notes = store.beat(A, now(), LONG).await.unwrap().notes;
+    assert_eq!(
+        notes,
+        [Note::Ended {
+            sid: 1,
+            generation: 1,
+            yours: true
+        }]
+    );
+    assert_eq!(store.open(&held).await.unwrap(), Opened::Elsewhere);
+    // A node that went on with it meanwhile begins it anew.
+    let later = Record {
+        generation: 2,
+        ..held
+    };
+    assert_eq!(store.open(&later).await.unwrap(), Opened::Kept);
+    assert!(store.end(end(A, 1, 2)).await.unwrap());
+    let beat = store.beat(A, now(), LONG).await.unwrap();
+    assert!(beat.notes.is_empty(), "it knows that");
+    detached(&store, 2, A).await;
+    assert!(store.end(end(B, 2, 1)).await.unwrap());
+    let notes = store.beat(A, now(), LONG).await.unwrap().notes;
+    let counted = Note::Ended {
+        sid: 2,
+        generation: 1,
+        yours: false,
+    };
+    assert_eq!(notes, [counted], "by a node that had it, too");
+}
+
+pub(crate) async fn a_node_learns_that_its_lease_was_over(store: impl SessionStore) {
+    assert!(store.beat(A, now(), LONG).await.unwrap().lapsed, "unknown");
+    assert!(!store.beat(A, now(), 0).await.unwrap().lapsed);
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert!(store.beat(A, now(), LONG).await.unwrap().lapsed);
+    assert!(!store.beat(A, now(), LONG).await.unwrap().lapsed);
+    store.leave(A).await.unwrap();
+    assert!(store.beat(A, now(), LONG).await.unwrap().lapsed);
 }
 
 pub(crate) async fn a_session_that_is_opened_anew_begins_without_messages(
@@ -465,7 +567,7 @@ pub(crate) async fn a_session_that_is_opened_anew_begins_without_messages(
         detached: lost(now()),
         ..held
     };
-    assert_eq!(store.open(&ahead).await.unwrap(), Saved::Kept);
+    assert_eq!(store.open(&ahead).await.unwrap(), Opened::Kept);
     let taken = take(&store, claim(1, 2, B)).await;
     assert_eq!(taken.before, ahead);
     assert!(taken.entries.is_empty());
@@ -520,6 +622,7 @@ async fn history(store: &impl SessionStore, seed: u64) {
     }
     let base = u128::from(seed) << 64;
     let mut model: BTreeMap<u128, Record> = BTreeMap::new();
+    let mut ended: BTreeMap<u128, u32> = BTreeMap::new();
     for step in 0..250 {
         let sid = base + u128::from(random.u32(0..6));
         let node = nodes[random.usize(0..3)];
@@ -531,14 +634,22 @@ async fn history(store: &impl SessionStore, seed: u64) {
                     generation,
                     ..record(sid, node)
                 };
-                let is_old = known.is_some_and(|known| known.generation > generation);
-                let expected = if is_old { Saved::Fenced } else { Saved::Kept };
+                let is_over = ended.get(&sid).is_some_and(|last| *last >= generation);
+                let expected = match &known {
+                    _ if is_over => Opened::Elsewhere,
+                    Some(known) if known.generation > generation => Opened::Later,
+                    Some(known) if known.generation == generation && known.node != node => {
+                        Opened::Elsewhere
+                    }
+                    Some(known) if known.node != node => Opened::Taken,
+                    _ => Opened::Kept,
+                };
                 assert_eq!(
                     store.open(&opened).await.unwrap(),
                     expected,
                     "{seed} {step}"
                 );
-                if !is_old {
+                if matches!(expected, Opened::Kept | Opened::Taken) {
                     model.insert(sid, opened);
                 }
             }
@@ -600,10 +711,11 @@ async fn history(store: &impl SessionStore, seed: u64) {
             }
             (_, Some(known)) => {
                 let generation = known.generation + u32::from(random.bool());
-                let ended = store.end(sid, generation).await.unwrap();
-                assert_eq!(ended, generation == known.generation);
-                if ended {
+                let is_over = store.end(end(node, sid, generation)).await.unwrap();
+                assert_eq!(is_over, generation == known.generation);
+                if is_over {
                     model.remove(&sid);
+                    ended.insert(sid, generation);
                 }
             }
             (_, None) => {
@@ -625,7 +737,7 @@ async fn history(store: &impl SessionStore, seed: u64) {
         assert_eq!(one.was_attached, known.detached.is_none());
         assert!(
             store
-                .end(one.record.sid, one.record.generation)
+                .end(end(heir, one.record.sid, one.record.generation))
                 .await
                 .unwrap()
         );

@@ -9,10 +9,11 @@ use crate::resume::SessionEnd;
 use crate::resume::keeper::{CLAIM, END, asked};
 use crate::resume::ladder::Rung;
 use crate::resume::logical::Plan;
-use crate::resume::store::{Claim, Claimed, Detached, Record, Taken};
+use crate::resume::replay::Seq;
+use crate::resume::store::{Claim, Claimed, End, Record, Taken};
 use crate::resume::table::{Hub, Local, valid};
 use crate::resume::token::Token;
-use crate::{Cause, Role, Sessions};
+use crate::{Role, Sessions};
 
 /// How often, and for how long, a node that has the session attached is asked to let go.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -109,8 +110,12 @@ impl Attempting<'_> {
 
     async fn supersede(&self, generation: u32) {
         let at = (self.token.sid, generation);
-        let store = &self.hub.settings.store;
-        let ended = asked(self.sessions, END, store.end(at.0, at.1)).await;
+        let counted = self.hub.generation(at.0) == Some(generation);
+        let end = End {
+            counted,
+            ..self.hub.end_of(at)
+        };
+        let ended = asked(self.sessions, END, self.hub.settings.store.end(end)).await;
         if ended == Some(true) && !self.hub.finish(self.sessions, at, SessionEnd::Superseded) {
             let series = self.sessions.series(self.who.endpoint, Role::Server);
             series.session_ended(SessionEnd::Superseded);
@@ -154,15 +159,9 @@ impl Attempting<'_> {
     /// It is here, and was not claimed elsewhere.
     fn here(&self, local: &Local, generation: u32) -> Result<Arrival, Ahead> {
         let plan = local.plan.ok_or(Ahead)?;
-        // Let go for another node's sake, and claimed here after all.
-        let released = |detached: Detached| detached.cause == Cause::Superseded;
-        let rung = match (local.detached, plan) {
-            _ if local.detached.is_none_or(released) => Rung::Conflict,
-            (_, Plan { lost: 1.., .. }) => Rung::Resynced,
-            (_, Plan { replayed: 1.., .. }) => Rung::Replayed,
-            _ => Rung::Resumed,
-        };
-        let mut arrival = self.arrival(generation, rung, plan);
+        // One that was let go for another node's sake is claimed here after all.
+        let was_away = local.detached.is_some_and(|detached| !detached.is_let_go());
+        let mut arrival = self.arrival(generation, plan.rung(was_away), plan);
         arrival.found = Found::Local;
         arrival.connection = local.connection.saturating_add(1);
         arrival.cause = local.detached.map(|detached| detached.cause);
@@ -201,21 +200,18 @@ impl Attempting<'_> {
             whole_tail(seq, before.sent, entries)
         };
         // Its node has let go of it for us. One that does not is dead, or as good as.
-        let released = before
-            .detached
-            .is_some_and(|detached| detached.cause == Cause::Superseded);
-        let rung = match plan {
-            _ if released => Rung::Conflict,
-            _ if !is_whole => Rung::Resynced,
-            Plan { lost: 1.., .. } => Rung::Resynced,
-            Plan { replayed: 1.., .. } => Rung::Replayed,
-            _ => Rung::Resumed,
+        let let_go = before.detached.is_some_and(|detached| detached.is_let_go());
+        let rung = match plan.rung(!let_go) {
+            Rung::Replayed | Rung::Resumed if !is_whole => Rung::Resynced,
+            rung => rung,
         };
         let mut arrival = self.arrival(generation, rung, plan);
         arrival.found = Found::Stored(entries);
         arrival.cause = before.detached.map(|detached| detached.cause);
         arrival.gap = self.gap(before.detached.map_or(before.heard, |detached| detached.at));
-        arrival.uncounted = before.detached.is_none();
+        let is_counted = before.detached.is_some_and(|detached| detached.counted);
+        arrival.uncounted = !is_counted && !let_go;
+        arrival.ours = is_counted && before.node == self.hub.node;
         self.link(&mut arrival, Mark::from_bytes(before.mark));
         Ok(arrival)
     }
@@ -243,7 +239,9 @@ impl Attempting<'_> {
             from,
             ..Plan::default()
         };
-        let generation = self.token.generation.wrapping_add(1);
+        let held = self.hub.generation(self.token.sid);
+        let held = held.filter(|held| Seq(*held).since(Seq(self.token.generation)).is_some());
+        let generation = held.unwrap_or(self.token.generation).wrapping_add(1);
         let mut arrival = self.arrival(generation, Rung::Resynced, plan);
         arrival.reopen = true;
         Ok(Ok(arrival))

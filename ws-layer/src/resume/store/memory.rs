@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    Adopted, Answer, Claim, Claimed, Detached, NodeId, Note, Record, Save, Saved, SessionStore,
-    Taken,
+    Adopted, Answer, Beat, Claim, Claimed, Detached, End, NodeId, Note, Opened, Record, Save,
+    Saved, SessionStore, Taken,
 };
 use crate::Cause;
 use crate::resume::replay::{Logged, Seq};
@@ -20,6 +20,11 @@ pub struct MemoryStore(Arc<Mutex<Inner>>);
 struct Inner {
     sessions: HashMap<u128, Kept>,
     nodes: HashMap<NodeId, Node>,
+    /// Sessions that have ended lately, with their last generation, and until when that is known.
+    ended: HashMap<u128, u32>,
+    endings: VecDeque<(u64, u128)>,
+    /// The latest time that was told.
+    now: u64,
 }
 
 struct Kept {
@@ -32,6 +37,9 @@ struct Node {
     lease_until: u64,
     notes: Vec<Note>,
 }
+
+/// For how long it is known that a session has ended, in milliseconds.
+const REMEMBERED: u64 = 5 * 60_000;
 
 impl MemoryStore {
     /// An empty store.
@@ -46,6 +54,14 @@ impl MemoryStore {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn claimed(sid: u128, generation: u32, yours: bool) -> Note {
+    Note::Claimed {
+        sid,
+        generation,
+        yours,
     }
 }
 
@@ -65,22 +81,46 @@ impl Inner {
         }
     }
 
-    fn open(&mut self, record: &Record) -> Saved {
-        if let Some(old) = self.sessions.get(&record.sid).map(|kept| &kept.record) {
-            let (before, holder) = (Seq(old.generation), old.node);
-            if before != Seq(record.generation) && before.since(Seq(record.generation)).is_some() {
-                return Saved::Fenced;
+    /// Forgets which sessions have ended long ago.
+    fn pass(&mut self, now: u64) {
+        self.now = self.now.max(now);
+        while let Some((until, sid)) = self.endings.front().copied() {
+            if until >= self.now {
+                return;
+            }
+            self.endings.pop_front();
+            self.ended.remove(&sid);
+        }
+    }
+
+    fn open(&mut self, record: &Record) -> Opened {
+        let (sid, generation) = (record.sid, record.generation);
+        let is_at_or_after = |other: u32| Seq(other).since(Seq(generation)).is_some();
+        if self.ended.get(&sid).copied().is_some_and(is_at_or_after) {
+            return Opened::Elsewhere;
+        }
+        let mut opened = Opened::Kept;
+        if let Some(old) = self.sessions.get(&sid).map(|kept| &kept.record) {
+            let (before, holder) = (old.generation, old.node);
+            let is_same = before == generation;
+            if !is_same && is_at_or_after(before) {
+                return Opened::Later;
             }
             if holder != record.node {
-                self.tell(holder, Note::Claimed(record.sid, record.generation));
+                if is_same && old.detached.is_none_or(|detached| detached.counted) {
+                    return Opened::Elsewhere;
+                }
+                let yours = !is_same;
+                self.tell(holder, claimed(sid, generation, yours));
+                opened = Opened::Taken;
             }
         }
         let kept = Kept {
             record: record.clone(),
             entries: VecDeque::new(),
         };
-        self.sessions.insert(record.sid, kept);
-        Saved::Kept
+        self.sessions.insert(sid, kept);
+        opened
     }
 
     fn save(&mut self, save: &Save) -> Saved {
@@ -150,7 +190,8 @@ impl Inner {
         let generation = record.generation;
         let entries = kept.entries.iter().cloned().collect();
         if elsewhere {
-            self.tell(holder, Note::Claimed(claim.sid, generation));
+            let yours = before.detached.is_some_and(|detached| detached.counted);
+            self.tell(holder, claimed(claim.sid, generation, yours));
         }
         Claimed::Taken(Box::new(Taken {
             before,
@@ -159,10 +200,29 @@ impl Inner {
         }))
     }
 
-    fn end(&mut self, sid: u128, generation: u32) -> bool {
-        let kept = self.sessions.get(&sid);
-        let is_it = kept.is_some_and(|kept| kept.record.generation == generation);
-        is_it && self.sessions.remove(&sid).is_some()
+    fn end(&mut self, end: End) -> bool {
+        let End {
+            sid, generation, ..
+        } = end;
+        let kept = self.sessions.get(&sid).map(|kept| &kept.record);
+        let Some(old) = kept.filter(|old| old.generation == generation) else {
+            return false;
+        };
+        let holder = old.node;
+        self.sessions.remove(&sid);
+        self.ended.insert(sid, generation);
+        let until = self.now.saturating_add(REMEMBERED);
+        self.endings.push_back((until, sid));
+        if holder != end.node {
+            let yours = !end.counted;
+            let note = Note::Ended {
+                sid,
+                generation,
+                yours,
+            };
+            self.tell(holder, note);
+        }
+        true
     }
 
     fn adopt(&mut self, node: NodeId, now: u64, max: usize) -> Vec<Adopted> {
@@ -180,6 +240,7 @@ impl Inner {
             record.detached.get_or_insert(Detached {
                 at: record.heard,
                 cause: Cause::Network,
+                counted: false,
             });
             Adopted {
                 record: record.clone(),
@@ -191,7 +252,7 @@ impl Inner {
 }
 
 impl SessionStore for MemoryStore {
-    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Saved> {
+    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Opened> {
         ready(self.lock().open(record))
     }
 
@@ -204,15 +265,18 @@ impl SessionStore for MemoryStore {
         ready(self.lock().claim(claim))
     }
 
-    fn end(&self, sid: u128, generation: u32) -> Answer<'_, bool> {
-        ready(self.lock().end(sid, generation))
+    fn end(&self, end: End) -> Answer<'_, bool> {
+        ready(self.lock().end(end))
     }
 
-    fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Vec<Note>> {
+    fn beat(&self, node: NodeId, now: u64, lease: u64) -> Answer<'_, Beat> {
         let mut inner = self.lock();
+        inner.pass(now);
+        let lapsed = !inner.lives(node, now);
         let node = inner.nodes.entry(node).or_default();
         node.lease_until = now.saturating_add(lease);
-        ready(std::mem::take(&mut node.notes))
+        let notes = std::mem::take(&mut node.notes);
+        ready(Beat { notes, lapsed })
     }
 
     fn adopt(&self, node: NodeId, now: u64, max: usize) -> Answer<'_, Vec<Adopted>> {

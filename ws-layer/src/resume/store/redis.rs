@@ -10,6 +10,7 @@
 //! | `r:<sid>` | list: its messages, in order |
 //! | `n:<node>` | set: the sessions that the node holds |
 //! | `i:<node>` | list: what the node is told at its next beat |
+//! | `e:<sid>` | the last generation of a session that has ended within five minutes |
 //! | `nodes` | sorted set: until when each node's lease lasts, by Redis's clock |
 //! | `owners` | set: the nodes that hold sessions |
 //!
@@ -26,7 +27,8 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, FromRedisValue, Pipeline, Script, ScriptInvocation, Value, cmd};
 
 use super::{
-    Adopted, Answer, Claim, Claimed, NodeId, Note, Record, Save, Saved, SessionStore, StoreError,
+    Adopted, Answer, Beat, Claim, Claimed, End, NodeId, Opened, Record, Save, Saved, SessionStore,
+    StoreError,
 };
 
 /// How much of a batch goes to Redis at once: what comes behind it waits no longer than it takes.
@@ -228,11 +230,17 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl SessionStore for RedisStore {
-    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Saved> {
+    fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Opened> {
         Box::pin(async move {
             let mut call = self.0.prepare(&self.0.scripts.open);
             codec::write_record(&mut call, record);
-            self.0.call(call, self.0.timeout).await.map(is_kept)
+            let answer: u32 = self.0.call(call, self.0.timeout).await?;
+            Ok(match answer {
+                1 => Opened::Kept,
+                2 => Opened::Elsewhere,
+                3 => Opened::Taken,
+                _ => Opened::Later,
+            })
         })
     }
 
@@ -253,23 +261,24 @@ impl SessionStore for RedisStore {
         })
     }
 
-    fn end(&self, sid: u128, generation: u32) -> Answer<'_, bool> {
+    fn end(&self, end: End) -> Answer<'_, bool> {
         Box::pin(async move {
             let mut call = self.0.prepare(&self.0.scripts.end);
-            call.arg(codec::sid(sid)).arg(generation);
+            call.arg(codec::sid(end.sid)).arg(end.generation);
+            call.arg(codec::node(end.node)).arg(end.counted);
             self.0.call(call, self.0.timeout).await
         })
     }
 
-    fn beat(&self, node: NodeId, _now: u64, lease: u64) -> Answer<'_, Vec<Note>> {
+    fn beat(&self, node: NodeId, _now: u64, lease: u64) -> Answer<'_, Beat> {
         Box::pin(async move {
             let mut call = self.0.prepare(&self.0.scripts.beat);
             call.arg(codec::node(node)).arg(lease);
-            let notes: Vec<String> = self.0.call(call, self.0.timeout).await?;
-            Ok(notes
-                .iter()
-                .filter_map(|note| codec::read_note(note))
-                .collect())
+            let answer = self.0.call(call, self.0.timeout).await?;
+            let (lapsed, notes): (bool, Vec<String>) = answer;
+            let notes = notes.iter().filter_map(|note| codec::read_note(note));
+            let notes = notes.collect();
+            Ok(Beat { notes, lapsed })
         })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Away, Held, Hub, Parted, Table, seconds, since};
+use super::{Away, Held, Hub, Parted, Standing, Table, seconds};
 use crate::Cause;
 use crate::line::{Order, Signal, hand_over};
 use crate::mark::Mark;
@@ -11,36 +11,41 @@ use crate::outbox::cut_later;
 use crate::resume::attempt::{Arrival, Found};
 use crate::resume::ladder::SessionEnd;
 use crate::resume::logical::{Logical, Plan};
-use crate::resume::replay::Log;
+use crate::resume::replay::{Log, Seq};
 use crate::sessions::Sessions;
 
 impl Hub {
     /// Gives a session its new connection. `None`: a later claim was faster.
+    ///
+    /// What the attempt comes to is decided here, under the lock: between the look at the session
+    /// and now it may have lost its connection, or got another one.
     pub(crate) fn attach(
         self: &Arc<Self>,
         sessions: &Sessions,
         signal: &Arc<Signal>,
-        arrival: &Arrival,
+        arrival: &mut Arrival,
         mark: Mark,
     ) -> Option<Plan> {
         let sid = arrival.identity.sid;
         let mut table = self.lock();
+        let held = table.held.get(&sid);
+        let is_ahead = |held: u32| Seq(held).since(Seq(arrival.generation)).is_some();
+        if held.and_then(Held::generation).is_some_and(is_ahead) {
+            return None;
+        }
         let old = match arrival.found {
-            Found::Local => match table.held.get(&sid) {
-                Some(held) if held.generation() >= Some(arrival.generation) => return None,
-                Some(held) => held.signal().cloned(),
-                None => None,
-            },
+            // What was here has been taken away since.
+            Found::Local => Some(held?.signal()?.clone()),
             _ => None,
         };
         match &old {
             Some(old) => hand_over(old, signal),
-            None => self.leave_behind(&mut table, sid),
+            None => self.leave_behind(&mut table, sid, arrival.ours, Order::Superseded),
         }
         let now = sessions.clock().now();
         let wall = self.now();
         let limits = &sessions.settings().limits;
-        let plan = {
+        let (plan, was_known) = {
             let mut slot = signal.lock();
             let flow = crate::line::with_flow(&mut slot, sessions, signal);
             if flow.logical.is_none() {
@@ -73,27 +78,42 @@ impl Hub {
             logical.issued = seconds(wall);
             logical.detached = None;
             logical.after = None;
+            let was_known = logical.is_known;
+            logical.is_known = !arrival.reopen && arrival.generation > 0;
             if arrival.reopen {
                 logical.is_open = false;
                 logical.saved = logical.log.base();
             }
             logical.is_dirty = false;
             logical.touch();
-            plan
+            (plan, was_known)
         };
         let before = table.held.insert(sid, Held::Attached(signal.clone()));
-        match before {
+        let was_away = match before {
             Some(Held::Detached(away)) => {
                 table.waiting.remove(&(away.at, sid));
-                if away.counted {
-                    away.signal.series.detached(-1);
+                let series = &away.signal.series;
+                match away.standing {
+                    Standing::Counted => series.detached(-1),
+                    // Another node may have adopted it meanwhile, and count it.
+                    Standing::Untold if arrival.reopen && was_known => {
+                        signal.logical(|logical| logical.is_owed = true);
+                    }
+                    // The store has given it to us, or has never known of it.
+                    Standing::Untold => series.detachment(),
+                    Standing::LetGo => {}
                 }
+                away.standing != Standing::LetGo
             }
             Some(Held::Attached(old)) => {
                 old.order(Order::Superseded);
                 cut_later(&old);
+                false
             }
-            _ => {}
+            _ => true,
+        };
+        if let (Some(plan), Found::Local) = (plan, &arrival.found) {
+            arrival.rung = Some(plan.rung(was_away));
         }
         drop(table);
         sessions.activate(signal.clone());
@@ -102,14 +122,13 @@ impl Hub {
 
     pub(super) fn logical(self: &Arc<Self>, arrival: &Arrival) -> Logical {
         let mut log = Log::new(self.settings.buffer, arrival.base());
-        let mut is_open = false;
+        let is_open = matches!(arrival.found, Found::Stored(_));
         let mut saved = arrival.base();
         if let Found::Stored(entries) = &arrival.found {
             for entry in entries {
                 let payload = entry.payload.clone();
                 saved = log.put(entry.made, entry.class, entry.kind, payload);
             }
-            is_open = true;
         }
         Logical {
             hub: self.clone(),
@@ -127,33 +146,42 @@ impl Hub {
             after: None,
             saved,
             is_open,
+            is_known: false,
+            is_owed: false,
             is_dirty: false,
             outbox: None,
         }
     }
 
-    /// A copy of a session that has gone on elsewhere is of no use any more.
-    pub(super) fn leave_behind(&self, table: &mut Table, sid: u128) {
+    /// A copy of a session that has gone on elsewhere is of no use any more. `ours`: that it had
+    /// lost its connection here is ours to count, if that is not done.
+    pub(super) fn leave_behind(&self, table: &mut Table, sid: u128, ours: bool, order: Order) {
         let Some(held) = table.held.remove(&sid) else {
             return;
         };
-        match held {
+        let (series, was_counted) = match held {
             Held::Attached(signal) => {
-                signal.order(Order::Superseded);
+                signal.order(order);
                 cut_later(&signal);
                 signal.end_moved();
+                (signal.series.clone(), false)
             }
             Held::Detached(away) => {
                 table.waiting.remove(&(away.at, sid));
-                if away.counted {
-                    away.signal.series.detached(-1);
-                }
                 away.signal.end_moved();
+                let was_counted = away.standing == Standing::Counted;
+                (away.signal.series.clone(), was_counted)
             }
-            Held::Adopted(record, series) => {
-                table.waiting.remove(&(since(&record), sid));
-                series.detached(-1);
+            Held::Adopted(orphan) => {
+                table.waiting.remove(&(orphan.at(), sid));
+                let was_counted = orphan.is_counted();
+                (orphan.series, was_counted)
             }
+        };
+        if was_counted {
+            series.detached(-1);
+        } else if ours {
+            series.detachment();
         }
     }
 
@@ -168,25 +196,35 @@ impl Hub {
         let Some(cause) = cause else {
             let generation = table.held.get(&sid).and_then(Held::generation);
             table.held.remove(&sid);
+            signal.settle_debt();
             drop(table);
             self.forget(sid, generation.unwrap_or_default());
             signal.series.session_ended(SessionEnd::Client);
             return Parted::Ended;
         };
-        let Some((at, pending)) = signal.detach(cause) else {
+        let Some((at, pending)) = signal.detach(cause, true) else {
             table.held.remove(&sid);
             return Parted::Over;
         };
-        let away = Away {
+        let mut away = Away {
             signal: signal.clone(),
             at,
             since: self.now(),
-            counted: true,
+            standing: Standing::Untold,
         };
+        if !self.tells() {
+            away.count();
+        }
         table.waiting.insert((at, sid));
         table.held.insert(sid, Held::Detached(away));
-        signal.series.detached(1);
-        signal.series.detachment();
         Parted::Detached(pending)
+    }
+}
+
+impl Away {
+    pub(super) fn count(&mut self) {
+        self.standing = Standing::Counted;
+        self.signal.series.detached(1);
+        self.signal.series.detachment();
     }
 }

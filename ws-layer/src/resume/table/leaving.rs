@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Held, Hub};
+use crate::ledger::Outcome;
+use crate::line::Order;
 use crate::resume::keeper::flush;
 use crate::resume::ladder::SessionEnd;
 use crate::resume::logical::Logical;
@@ -33,7 +35,7 @@ impl Hub {
         let mut lost = 0;
         for at in self.waiting() {
             if outlives && self.is_handed_over(at.0) {
-                self.moved(at.0);
+                self.moved(at, Order::Elsewhere);
             } else {
                 lost += usize::from(self.finish(sessions, at, SessionEnd::DrainLost));
             }
@@ -44,6 +46,14 @@ impl Hub {
 
     pub(crate) fn has_left(&self) -> bool {
         self.has_left.load(Ordering::Acquire)
+    }
+
+    /// Nobody can come back any more: what waits here refers to the hub, and would keep it.
+    pub(crate) fn clear(&self) {
+        let held = std::mem::take(&mut *self.lock()).held;
+        for signal in held.values().filter_map(Held::signal) {
+            signal.end_held(Outcome::Lost);
+        }
     }
 
     pub(super) fn park(&self, sid: u128) {

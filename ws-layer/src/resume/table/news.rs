@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::Hub;
+use super::{Held, Hub, Standing};
 use crate::resume::logical::Logical;
-use crate::resume::store::{Record, Save};
+use crate::resume::store::{End, Record, Save};
 
 impl Hub {
     /// A session has news for the store.
@@ -54,10 +54,32 @@ impl Hub {
         self.with(sid, record).flatten()
     }
 
-    pub(crate) fn opened(&self, sid: u128, generation: u32) {
-        self.with(sid, |logical| {
-            logical.is_open |= logical.generation == generation;
+    /// The store has the session. If it was ours before, nobody else has counted that it lost its
+    /// connection when the store could not be asked.
+    pub(crate) fn opened(&self, (sid, generation): (u128, u32), was_ours: bool) {
+        let table = self.lock();
+        let Some(signal) = table.held.get(&sid).and_then(Held::signal) else {
+            return;
+        };
+        let is_it = signal.generation() == Some(generation);
+        if is_it && was_ours {
+            signal.settle_debt();
+        }
+        signal.logical(|logical| {
+            logical.is_open |= is_it;
+            logical.is_known |= is_it;
+            logical.is_owed &= !is_it;
         });
+    }
+
+    /// A session is over that was held here.
+    pub(crate) fn end_of(&self, (sid, generation): (u128, u32)) -> End {
+        End {
+            sid,
+            generation,
+            node: self.node,
+            counted: true,
+        }
     }
 
     /// The store has lost the session, or has it at a later generation: the record to find out.
@@ -79,14 +101,30 @@ impl Hub {
         self.with(sid, save).flatten()
     }
 
-    /// The store has it now.
+    /// The store has it now. If it says that the session waits for its client, it has been given to
+    /// nobody else before, so that is ours to count.
     pub(crate) fn is_saved(&self, save: &Save) {
-        self.with(save.sid, |logical| {
-            let last = save.entries.last().map(|last| last.seq);
-            if let Some(last) = last.filter(|_| logical.generation == save.generation) {
-                logical.saved = last;
-            }
+        let mut table = self.lock();
+        let Some(held) = table.held.get_mut(&save.sid) else {
+            return;
+        };
+        let saved = held.signal().and_then(|signal| {
+            signal.logical(|logical| {
+                let is_it = logical.generation == save.generation;
+                if let Some(last) = save.entries.last().filter(|_| is_it) {
+                    logical.saved = last.seq;
+                }
+                is_it
+            })
         });
+        let counts = save.detached.is_some_and(|detached| detached.counted);
+        if let Held::Detached(away) = held
+            && away.standing != Standing::Counted
+            && saved == Some(true)
+            && counts
+        {
+            away.count();
+        }
     }
 
     pub(super) fn gone(&self) -> MutexGuard<'_, HashMap<u128, u32>> {

@@ -8,7 +8,8 @@ use campanile_semconv::{attribute as key, event, span};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanContext;
 
-use super::{Away, Held, Hub, Table, since, valid};
+use super::{Away, Held, Hub, Standing, valid};
+use crate::Cause;
 use crate::endpoint::Series;
 use crate::ledger::Outcome;
 use crate::line::{Order, Signal, hand_over};
@@ -16,9 +17,11 @@ use crate::mark::Mark;
 use crate::outbox::cut_later;
 use crate::resume::ladder::SessionEnd;
 use crate::resume::replay::Seq;
-use crate::resume::store::Adopted;
 use crate::sessions::Sessions;
-use crate::{Cause, Role};
+
+/// After so many milliseconds a session that was let go for another node, or adopted from one that
+/// may only have been slow, waits for its client.
+pub(super) const SETTLED: u64 = 5_000;
 
 impl Hub {
     /// Lets a session go that another node asks for: its connection is closed, and what is left is
@@ -33,12 +36,12 @@ impl Hub {
         hand_over(&old, &parked);
         old.order(Order::Superseded);
         cut_later(&old);
-        if let Some((at, _)) = parked.detach(Cause::Superseded) {
+        if let Some((at, _)) = parked.detach(Cause::Superseded, false) {
             let away = Away {
                 signal: parked.clone(),
                 at,
                 since: self.now(),
-                counted: false,
+                standing: Standing::LetGo,
             };
             table.waiting.insert((at, sid));
             table.held.insert(sid, Held::Detached(away));
@@ -47,48 +50,58 @@ impl Hub {
         sessions.activate(parked);
     }
 
-    /// Another node holds a session at this generation now.
+    /// Another node holds a session at this generation now; `ours` as in
+    /// [`leave_behind`](Self::leave_behind).
     ///
     /// It may be the generation that is held here: a node that was thought gone takes back what was
-    /// adopted from it, and two nodes that could not ask the store may both have opened the
-    /// session; then the one that the store was told of last has it.
-    pub(crate) fn claimed(&self, sid: u128, generation: u32) {
+    /// adopted from it, and of two nodes that could not ask the store and both went on with a
+    /// session the other one was faster to tell. Then our client may go on there.
+    pub(crate) fn claimed(&self, sid: u128, generation: u32, ours: bool) {
         let mut table = self.lock();
-        let held = table.held.get(&sid).and_then(Held::generation);
-        if held.is_some_and(|held| Seq(generation).since(Seq(held)).is_some()) {
-            self.leave_behind(&mut table, sid);
+        let Some(held) = table.held.get(&sid).and_then(Held::generation) else {
+            return self.strange(sid, generation);
+        };
+        let signal = table.held.get(&sid).and_then(Held::signal);
+        let known = signal.and_then(|signal| signal.logical(|logical| logical.is_known));
+        if let Some(signal) = signal.filter(|_| ours && known == Some(false)) {
+            // That is of an earlier connection.
+            signal.settle_debt();
+        }
+        // Of one that only we know nobody else can count anything.
+        let ours = ours || known == Some(false);
+        match Seq(generation).since(Seq(held)) {
+            None => {}
+            Some(0) => self.leave_behind(&mut table, sid, ours, Order::Elsewhere),
+            Some(_) => self.leave_behind(&mut table, sid, ours, Order::Superseded),
         }
     }
 
-    /// The node of this session is gone; it is ours to watch.
-    pub(crate) fn adopted(&self, sessions: &Sessions, adopted: Adopted) {
-        let Adopted {
-            record,
-            was_attached,
-        } = adopted;
-        let series = sessions.series_named(&record.endpoint, Role::Server);
+    /// Another node has ended a session of this generation, and has counted that; `ours` as in
+    /// [`leave_behind`](Self::leave_behind). If that node has had the session itself, and we have
+    /// counted one that was thought lost, there are two ends.
+    pub(crate) fn ended(&self, sid: u128, generation: u32, ours: bool) {
         let mut table = self.lock();
-        let held = table.held.get(&record.sid).and_then(Held::generation);
-        let is_later = |held: u32| {
-            let ahead = Seq(held).since(Seq(record.generation));
-            ahead.is_some_and(|ahead| ahead > 0)
-        };
-        if held.is_some_and(is_later) {
-            // Its client was faster: it has claimed here what the store had just given us.
-            if was_attached {
-                series.detachment();
+        match table.held.get(&sid).and_then(Held::generation) {
+            Some(held) if held == generation => {
+                let counted = match table.held.get(&sid) {
+                    Some(Held::Detached(away)) => {
+                        away.signal.end_held(Outcome::Lost);
+                        let is_counted = away.standing == Standing::Counted;
+                        is_counted.then(|| away.signal.series.clone())
+                    }
+                    Some(Held::Adopted(orphan)) => {
+                        orphan.is_counted().then(|| orphan.series.clone())
+                    }
+                    _ => None,
+                };
+                if let Some(series) = counted.filter(|_| !ours) {
+                    series.session_ended(SessionEnd::Superseded);
+                }
+                self.leave_behind(&mut table, sid, ours, Order::Elsewhere);
             }
-            return;
+            Some(_) => {}
+            None => self.strange(sid, generation),
         }
-        self.leave_behind(&mut table, record.sid);
-        table.waiting.insert((since(&record), record.sid));
-        series.detached(1);
-        if was_attached {
-            series.detachment();
-        }
-        table
-            .held
-            .insert(record.sid, Held::Adopted(Box::new(record), series));
     }
 
     /// Sessions whose window is over, with their generation and whether the store knows them; and
@@ -120,19 +133,20 @@ impl Hub {
         first.collect()
     }
 
-    /// Counts the detachments that were made for another node which then did not claim.
-    pub(crate) fn count_released(&self, now: u64) {
-        let mut table = self.lock();
-        let Table { held, .. } = &mut *table;
-        for held in held.values_mut() {
-            if let Held::Detached(away) = held
-                && !away.counted
-                && now > away.since.saturating_add(5_000)
-            {
-                away.counted = true;
-                away.waits_for_its_client();
-                away.signal.series.detached(1);
-                away.signal.series.detachment();
+    /// Tells of sessions that were let go for another node which then did not claim them: from now
+    /// on they wait for their client.
+    pub(crate) fn settle(&self, now: u64) {
+        let table = self.lock();
+        for held in table.held.values() {
+            let Held::Detached(away) = held else { continue };
+            if away.standing == Standing::LetGo && now > away.since.saturating_add(SETTLED) {
+                away.signal.logical(|logical| {
+                    if let Some(detached) = &mut logical.detached
+                        && !std::mem::replace(&mut detached.counted, true)
+                    {
+                        logical.touch();
+                    }
+                });
             }
         }
     }
@@ -156,18 +170,21 @@ impl Hub {
             Some(Held::Detached(away)) => {
                 table.waiting.remove(&(away.at, sid));
                 let series = away.signal.series.clone();
-                if away.counted {
-                    series.detached(-1);
-                } else {
-                    series.detachment();
+                match away.standing {
+                    Standing::Counted => series.detached(-1),
+                    Standing::Untold | Standing::LetGo => series.detachment(),
                 }
+                away.signal.settle_debt();
                 let (mark, lost) = away.signal.end_held(Outcome::Lost);
                 (series, mark, lost)
             }
-            Some(Held::Adopted(record, series)) => {
-                table.waiting.remove(&(since(&record), sid));
-                series.detached(-1);
-                (series, Mark::from_bytes(record.mark), 0)
+            Some(Held::Adopted(orphan)) => {
+                table.waiting.remove(&(orphan.at(), sid));
+                match orphan.is_counted() {
+                    true => orphan.series.detached(-1),
+                    false => orphan.series.detachment(),
+                }
+                (orphan.series, Mark::from_bytes(orphan.record.mark), 0)
             }
             _ => return false,
         };
@@ -177,9 +194,19 @@ impl Hub {
         true
     }
 
-    /// The session that waits under this id has moved on without us.
-    pub(crate) fn moved(&self, sid: u128) {
-        self.leave_behind(&mut self.lock(), sid);
+    /// The session of this id and generation has moved on without us. Whoever has taken it away has
+    /// counted that, unless the store has never had it from us.
+    pub(crate) fn moved(&self, (sid, generation): (u128, u32), order: Order) {
+        let mut table = self.lock();
+        let Some(held) = table.held.get(&sid) else {
+            return;
+        };
+        let known = held
+            .signal()
+            .and_then(|signal| signal.logical(|logical| logical.is_known));
+        if held.generation() == Some(generation) {
+            self.leave_behind(&mut table, sid, known == Some(false), order);
+        }
     }
 
     /// Every session of a principal: those that wait, and the connections of the others.
@@ -189,7 +216,7 @@ impl Hub {
         let (mut waiting, mut attached) = (Vec::new(), Vec::new());
         for (sid, held) in &table.held {
             let is_theirs = match held {
-                Held::Adopted(record, _) => owners.contains(&record.principal),
+                Held::Adopted(orphan) => owners.contains(&orphan.record.principal),
                 Held::Attached(signal) | Held::Detached(Away { signal, .. }) => signal
                     .identity()
                     .is_some_and(|who| *who.principal == *principal),

@@ -10,7 +10,7 @@ for _, holder in ipairs(redis.call('SMEMBERS', owners)) do
         local attached = old.detached == ''
         redis.call('HSET', session(sid), 'node', node)
         if attached then
-          redis.call('HSET', session(sid), 'detached', old.heard, 'cause', 'network')
+          redis.call('HSET', session(sid), 'detached', old.heard, 'cause', 'network', 'counted', '0')
         end
         hand(sid, nil, node)
         keep(sid)

@@ -19,8 +19,11 @@ end
 local kept = redis.call('LRANGE', messages(sid), 0, -1)
 local generation = string.format('%.0f', (tonumber(old.generation) + 1) % 4294967296)
 redis.call('HSET', session(sid), 'generation', generation, 'good', ARGV[5], 'node', node,
-  'complete', '0', 'detached', '', 'cause', '', 'heard', ARGV[7])
+  'complete', '0', 'detached', '', 'cause', '', 'counted', '0', 'heard', ARGV[7])
 hand(sid, old.node, node)
-if elsewhere then tell(old.node, 'c' .. sid .. generation) end
+if elsewhere then
+  local yours = old.detached ~= '' and old.counted or '0'
+  tell(old.node, 'c' .. sid .. yours .. generation)
+end
 keep(sid)
 return {'taken', generation, flat, kept}

@@ -25,6 +25,10 @@ fn detached(detached: Option<Detached>) -> (String, &'static str) {
     })
 }
 
+fn is_counted(detached: Option<Detached>) -> bool {
+    detached.is_some_and(|detached| detached.counted)
+}
+
 pub(super) fn write_record(call: &mut ScriptInvocation<'_>, record: &Record) {
     let (at, cause) = detached(record.detached);
     call.arg(sid(record.sid))
@@ -55,7 +59,9 @@ pub(super) fn write_record(call: &mut ScriptInvocation<'_>, record: &Record) {
         .arg("detached")
         .arg(at)
         .arg("cause")
-        .arg(cause);
+        .arg(cause)
+        .arg("counted")
+        .arg(is_counted(record.detached));
 }
 
 pub(super) fn write_save(call: &mut Cmd, save: &Save) {
@@ -72,7 +78,8 @@ pub(super) fn write_save(call: &mut Cmd, save: &Save) {
         .arg(mark)
         .arg(save.complete)
         .arg(at)
-        .arg(cause);
+        .arg(cause)
+        .arg(is_counted(save.detached));
     for entry in &save.entries {
         call.arg(write_message(entry));
     }
@@ -138,6 +145,7 @@ fn read_record(sid: u128, flat: &Value) -> Option<Record> {
                     .into_iter()
                     .find(|cause| cause.as_str() == name)?
             },
+            counted: is("counted")?,
         }),
     };
     Some(Record {
@@ -203,7 +211,22 @@ pub(super) fn read_note(note: &str) -> Option<Note> {
     let sid = u128::from_str_radix(sid, 16).ok()?;
     match kind {
         "r" => Some(Note::Release(sid)),
-        "c" => Some(Note::Claimed(sid, generation.parse().ok()?)),
+        "c" | "e" => {
+            let (yours, generation) = generation.split_at_checked(1)?;
+            let (yours, generation) = (yours == "1", generation.parse().ok()?);
+            Some(match kind {
+                "c" => Note::Claimed {
+                    sid,
+                    generation,
+                    yours,
+                },
+                _ => Note::Ended {
+                    sid,
+                    generation,
+                    yours,
+                },
+            })
+        }
         _ => None,
     }
 }

@@ -6,6 +6,7 @@ local nodes, owners = prefix .. 'nodes', prefix .. 'owners'
 local function session(sid) return prefix .. 's:' .. sid end
 local function messages(sid) return prefix .. 'r:' .. sid end
 local function held(node) return prefix .. 'n:' .. node end
+local function ending(sid) return prefix .. 'e:' .. sid end
 local function inbox(node) return prefix .. 'i:' .. node end
 
 local function time()
