@@ -1,7 +1,7 @@
 //! A recorder over in-memory exporters, and small services.
 #![allow(dead_code, clippy::unwrap_used, unreachable_pub)]
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -44,6 +44,7 @@ impl Observed {
     }
 
     fn with(sampler: Sampler, formats: Formats) -> Self {
+        ask_every_thread();
         let spans = InMemorySpanExporter::default();
         let metrics = InMemoryMetricExporter::default();
         let tracer = SdkTracerProvider::builder()
@@ -219,6 +220,44 @@ impl<B> Service<Request<B>> for NotReady {
     fn call(&mut self, _: Request<B>) -> Self::Future {
         std::future::pending()
     }
+}
+
+/// Has every thread's own subscriber asked, whichever thread comes first.
+///
+/// While there is at most one subscriber, `tracing` decides about a place in the source by what the
+/// thread that comes there first listens to, for all threads: a test that listens would miss what
+/// another one, which does not, has already passed. So there is one more, for everyone, that is
+/// never sure.
+fn ask_every_thread() {
+    struct Unsure;
+    impl tracing::Subscriber for Unsure {
+        fn register_callsite(
+            &self,
+            _: &'static tracing::Metadata<'static>,
+        ) -> tracing::subscriber::Interest {
+            tracing::subscriber::Interest::sometimes()
+        }
+
+        fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+            false
+        }
+
+        fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::Id {
+            tracing::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &tracing::Id, _: &tracing::span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &tracing::Id, _: &tracing::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {}
+
+        fn enter(&self, _: &tracing::Id) {}
+
+        fn exit(&self, _: &tracing::Id) {}
+    }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Unsure).unwrap());
 }
 
 /// A subscriber that keeps the name of each event, its `exception.type`, and the span it was
