@@ -1,6 +1,7 @@
 //! The layer: from an event to one line.
 
 mod fields;
+mod passing;
 mod render;
 mod scene;
 mod style;
@@ -238,6 +239,10 @@ where
         id: &span::Id,
         cx: layer::Context<'_, S>,
     ) {
+        let metadata = attributes.metadata();
+        if !passing::is_any(self.number, metadata, &self.span_fields) {
+            return;
+        }
         let Some(passed) = Passed::of(&self.span_fields, |visit| attributes.record(visit)) else {
             return;
         };

@@ -343,14 +343,17 @@ pub(crate) fn subscriber(
         is_the_application_s,
         span_contexts(config),
     );
+    // One layer of layers: each that stands on the registry by itself looks for the registry, through
+    // all that are below it, whenever a span closes.
+    let layers = lines(config, builder)
+        .and_then(spans)
+        .and_then(own_spans)
+        .and_then(records)
+        .and_then(own_records);
     Dispatch::new(
         tracing_subscriber::registry()
             .with(filter.clone())
-            .with(lines(config, builder))
-            .with(spans)
-            .with(own_spans)
-            .with(records)
-            .with(own_records),
+            .with(layers),
     )
 }
 

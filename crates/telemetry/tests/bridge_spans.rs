@@ -510,6 +510,35 @@ async fn events_are_the_span_s_on_request_and_errors_then_count() {
     }
 }
 
+/// Places in the source are judged once, and by a filter that may be replaced later.
+#[tokio::test]
+async fn a_replaced_filter_decides_about_places_that_have_made_spans_already() {
+    let work = |telemetry: &Telemetry| {
+        let visit = |n: i64| {
+            let entered = info_span!("visit", n).entered();
+            drop(entered);
+        };
+        visit(0);
+        let filters = ["warn", "info", "off", "warn,bridge_spans=info"];
+        for (n, directives) in (1..).zip(filters) {
+            telemetry.set_log_filter(directives).unwrap();
+            visit(n);
+        }
+        telemetry.set_log_filter("warn,[visit]=info").unwrap();
+        visit(5);
+        telemetry.set_log_filter("warn").unwrap();
+        visit(6);
+    };
+    let ways: [fn(Builder) -> Builder; 3] =
+        [Builder::own_bridge, |builder| builder, Builder::stock];
+    for set in ways {
+        let seen = spans(set, work).await;
+        let number = |span: &Span| span.attributes.get("n")?.as_int();
+        let seen: Vec<_> = seen.iter().filter_map(number).collect();
+        assert_eq!(seen, [0, 2, 4, 5]);
+    }
+}
+
 #[tokio::test]
 async fn the_stock_pipeline_keeps_its_own_bridge_and_says_so() {
     let receiver = Receiver::start().await.unwrap();

@@ -158,6 +158,12 @@ impl Passed {
     }
 }
 
+/// Whether a span passes on a field of this name.
+pub(super) fn is_passed_on(name: &str, wanted: &[String]) -> bool {
+    matches!(Known::find(name), Some(Known::Domain | Known::RequestId))
+        || wanted.iter().any(|wanted| wanted == name)
+}
+
 /// Passes only what spans pass on, so that a span's other fields are never formatted.
 struct Filter<'a> {
     wanted: &'a [String],

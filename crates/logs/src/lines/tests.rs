@@ -154,6 +154,8 @@ fn two_layers_write_about_the_same_spans() {
         .with(Lines::new("shop", other).with_span_fields(["room"]));
     tracing::subscriber::with_default(subscriber, || {
         let _span = tracing::info_span!("visit", domain = "chat", room = 7).entered();
+        // a field that one of them alone wants
+        let _room = tracing::info_span!("room", room = 7).entered();
         tracing::info!("inside");
     });
     let parse = |text: String| -> Line { serde_json::from_str(&text).expect("one object") };
