@@ -130,10 +130,10 @@ async fn run(row: &str, protocol: &str, mode: Mode) {
     assert_eq!(is_whole, row.ends_with("healthy"), "{row}: {report}");
 }
 
-/// Of the environment, only what decides over which pipeline a suite runs.
+/// Of the environment, only what decides over which pipeline and which bridge a suite runs.
 fn only_the_pipeline(name: &str) -> Option<String> {
     match name {
-        "CAMPANILE_PIPELINE" => std::env::var(name).ok(),
+        "CAMPANILE_PIPELINE" | "CAMPANILE_TRACING_BRIDGE" => std::env::var(name).ok(),
         _ => None,
     }
 }

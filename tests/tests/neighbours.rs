@@ -95,7 +95,10 @@ async fn back() -> &'static str {
 fn installed(receiver: &Receiver) -> (Telemetry, Captured) {
     let (sink, lines) = Sink::captured();
     let telemetry = Telemetry::from_env("shop")
-        .environment(|name| (name == PIPELINE).then(|| std::env::var(name).ok())?)
+        .environment(|name| match name {
+            PIPELINE | "CAMPANILE_TRACING_BRIDGE" => std::env::var(name).ok(),
+            _ => None,
+        })
         .default_endpoint(receiver.grpc_endpoint())
         .lines(sink)
         .install()

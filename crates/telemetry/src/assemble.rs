@@ -344,17 +344,15 @@ pub(crate) fn subscriber(
         span_contexts(config),
     );
     // One layer of layers: each that stands on the registry by itself looks for the registry, through
-    // all that are below it, whenever a span closes.
+    // all that are below it, whenever a span closes. The filter is the outermost, as its interest and
+    // its level then are those of all.
     let layers = lines(config, builder)
         .and_then(spans)
         .and_then(own_spans)
         .and_then(records)
-        .and_then(own_records);
-    Dispatch::new(
-        tracing_subscriber::registry()
-            .with(filter.clone())
-            .with(layers),
-    )
+        .and_then(own_records)
+        .and_then(filter.clone());
+    Dispatch::new(tracing_subscriber::registry().with(layers))
 }
 
 /// Whether it may be exported: what the crates that carry the export say must not, whatever the

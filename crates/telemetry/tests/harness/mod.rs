@@ -162,10 +162,10 @@ pub(crate) async fn until(telemetry: &Telemetry, done: impl Fn(&SignalStatus) ->
     }
 }
 
-/// Of the environment, only what decides over which pipeline a suite runs.
+/// Of the environment, only what decides over which pipeline and which bridge a suite runs.
 pub(crate) fn only_the_pipeline(name: &str) -> Option<String> {
     match name {
-        "CAMPANILE_PIPELINE" => std::env::var(name).ok(),
+        "CAMPANILE_PIPELINE" | "CAMPANILE_TRACING_BRIDGE" => std::env::var(name).ok(),
         _ => None,
     }
 }

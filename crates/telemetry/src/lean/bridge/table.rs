@@ -31,10 +31,56 @@ pub(super) struct Held {
 /// Few spans share a lock, whatever the threads.
 const PARTS: usize = 16;
 
-/// A part that is empty keeps room for this many.
+/// Spans that a part holds without a search, one in each place.
+const NEAR: usize = 32;
+
+/// A part without others keeps room for this many.
 const KEPT: usize = 256;
 
-type Part = HashMap<u64, Held, BuildHasherDefault<Mix>>;
+/// Spans by their ids: each at its place, or among the others where that is taken.
+#[derive(Debug, Default)]
+struct Part {
+    near: [Option<(u64, Held)>; NEAR],
+    others: HashMap<u64, Held, BuildHasherDefault<Mix>>,
+}
+
+impl Part {
+    /// Gives back what was there.
+    fn insert(&mut self, id: u64, held: Held) -> Option<Held> {
+        match &mut self.near[near(id)] {
+            Some((other, _)) if *other != id => self.others.insert(id, held),
+            place => place.replace((id, held)).map(|(_, old)| old),
+        }
+    }
+
+    #[inline]
+    fn get(&self, id: u64) -> Option<&Held> {
+        match &self.near[near(id)] {
+            Some((found, held)) if *found == id => Some(held),
+            _ if self.others.is_empty() => None,
+            _ => self.others.get(&id),
+        }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Held> {
+        let place = &mut self.near[near(id)];
+        if place.as_ref().is_some_and(|(found, _)| *found == id) {
+            return place.take().map(|(_, held)| held);
+        }
+        if self.others.is_empty() {
+            return None;
+        }
+        let held = self.others.remove(&id);
+        if self.others.is_empty() && self.others.capacity() > KEPT {
+            self.others = HashMap::default();
+        }
+        held
+    }
+}
+
+fn near(id: u64) -> usize {
+    (mix(id) >> 40) as usize % NEAR
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Table([Mutex<Part>; PARTS]);
@@ -55,23 +101,18 @@ impl Table {
 
     #[inline]
     pub(super) fn get(&self, id: &Id) -> Option<Held> {
-        self.part(id).get(&id.into_u64()).cloned()
+        self.part(id).get(id.into_u64()).cloned()
     }
 
     /// The context alone.
     #[inline]
     pub(super) fn context(&self, id: &Id) -> Option<Context> {
         let part = self.part(id);
-        part.get(&id.into_u64()).map(|held| held.context.clone())
+        part.get(id.into_u64()).map(|held| held.context.clone())
     }
 
     pub(super) fn remove(&self, id: &Id) -> Option<Held> {
-        let mut part = self.part(id);
-        let held = part.remove(&id.into_u64());
-        if part.is_empty() && part.capacity() > KEPT {
-            *part = Part::default();
-        }
-        held
+        self.part(id).remove(id.into_u64())
     }
 }
 
@@ -119,7 +160,8 @@ mod tests {
         assert!(ids().all(|id| table.context(&id).is_none()));
         for part in &table.0 {
             let part = part.lock().expect("a lock");
-            assert!(part.capacity() <= KEPT, "{}", part.capacity());
+            let room = part.others.capacity();
+            assert!(room <= KEPT, "{room}");
         }
     }
 }
