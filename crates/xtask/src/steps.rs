@@ -60,6 +60,30 @@ const TEST_STOCK: &[&str] = &[
     "--test=secrets",
 ];
 
+/// The suites in which spans of `tracing` matter, once more: what holds over one bridge has to hold
+/// over the other.
+const TEST_BRIDGE: &[&str] = &[
+    "test",
+    "--workspace",
+    "--all-features",
+    "--quiet",
+    "--no-fail-fast",
+    // of campanile-telemetry
+    "--test=audit",
+    "--test=collector",
+    "--test=end_to_end",
+    "--test=lifecycle",
+    // of vc-server
+    "--test=telemetry",
+    // across crates
+    "--test=client",
+    "--test=contract",
+    "--test=first_light",
+    "--test=log_context",
+    "--test=neighbours",
+    "--test=secrets",
+];
+
 /// What `.ci/run` does.
 const STEPS: &[Step] = &[
     here("format", &["fmt", "--all", "--check"]),
@@ -92,6 +116,10 @@ const STEPS: &[Step] = &[
     Step {
         variable: Some(("CAMPANILE_PIPELINE", "stock")),
         ..here("tests over the SDK", TEST_STOCK)
+    },
+    Step {
+        variable: Some(("CAMPANILE_TRACING_BRIDGE", "own")),
+        ..here("tests over our own bridge", TEST_BRIDGE)
     },
     here(
         "docs",
@@ -132,6 +160,20 @@ const LONG: &[Step] = &[
             "--quiet",
             "-p",
             "campanile-bench-http",
+            "--",
+            "--check",
+        ],
+        variable: None,
+    },
+    Step {
+        name: "loopback",
+        folder: "bench",
+        cargo: &[
+            "run",
+            "--release",
+            "--quiet",
+            "-p",
+            "campanile-bench-loopback",
             "--",
             "--check",
         ],
