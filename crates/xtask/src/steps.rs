@@ -166,20 +166,6 @@ const LONG: &[Step] = &[
         variable: None,
     },
     Step {
-        name: "loopback",
-        folder: "bench",
-        cargo: &[
-            "run",
-            "--release",
-            "--quiet",
-            "-p",
-            "campanile-bench-loopback",
-            "--",
-            "--check",
-        ],
-        variable: None,
-    },
-    Step {
         name: "cost of a span",
         folder: "bench",
         cargo: &[
@@ -265,6 +251,20 @@ const LONG: &[Step] = &[
         variable: None,
     },
     FAULTS,
+    Step {
+        name: "loopback",
+        folder: "bench",
+        cargo: &[
+            "run",
+            "--release",
+            "--quiet",
+            "-p",
+            "campanile-bench-loopback",
+            "--",
+            "--check",
+        ],
+        variable: None,
+    },
 ];
 
 const FAULTS: Step = here(

@@ -10,19 +10,16 @@ use super::scene::is_passed_on;
 /// Places that a thread keeps. One whose slot another took is worked out again.
 const SLOTS: usize = 128;
 
-/// What is known of a place.
-#[derive(Clone, Copy)]
-struct Place {
-    layer: u64,
-    metadata: &'static Metadata<'static>,
-    is_any: bool,
-}
+/// What is known of a place: the layer, the metadata's address, and whether there is anything.
+type Place = (u64, usize, bool);
 
 thread_local! {
-    static PLACES: [Cell<Option<Place>>; SLOTS] = const { [const { Cell::new(None) }; SLOTS] };
+    // nothing has the address 0
+    static PLACES: [Cell<Place>; SLOTS] = const { [const { Cell::new((0, 0, false)) }; SLOTS] };
 }
 
 /// Whether spans of this place have a field that the layer of this number passes on.
+#[inline]
 pub(super) fn is_any(layer: u64, metadata: &'static Metadata<'static>, wanted: &[String]) -> bool {
     let work_out = || {
         let mut fields = metadata.fields().iter();
@@ -33,20 +30,13 @@ pub(super) fn is_any(layer: u64, metadata: &'static Metadata<'static>, wanted: &
     let number = ((address >> 4) ^ (address >> 11) ^ layer as usize) % SLOTS;
     let found = PLACES.try_with(|places| {
         let slot = &places[number];
-        match slot.get() {
-            Some(place) if place.layer == layer && std::ptr::eq(place.metadata, metadata) => {
-                place.is_any
-            }
-            _ => {
-                let is_any = work_out();
-                slot.set(Some(Place {
-                    layer,
-                    metadata,
-                    is_any,
-                }));
-                is_any
-            }
+        let (of, place, is_any) = slot.get();
+        if of == layer && place == address {
+            return is_any;
         }
+        let is_any = work_out();
+        slot.set((layer, address, is_any));
+        is_any
     });
     found.unwrap_or_else(|_| work_out())
 }

@@ -87,12 +87,14 @@ impl Bridge {
         let is_child = {
             let span = parent.span();
             let above = span.span_context();
-            if parent.is_telemetry_suppressed() || (is_local(above) && !above.is_sampled()) {
+            if parent.is_telemetry_suppressed() {
                 None
-            } else if is_local(above) {
+            } else if !is_local(above) {
+                Some(None)
+            } else if above.is_sampled() {
                 Some(Some(Child::start(&self.home, &parent, above)))
             } else {
-                Some(None)
+                None
             }
         };
         let shared = &self.home.tracer.shared;
@@ -220,11 +222,15 @@ impl<S: Subscriber> Layer<S> for Bridge {
     fn on_exit(&self, id: &Id, _: layer::Context<'_, S>) {
         let guard = ENTERED.try_with(|all| {
             let mut all = all.borrow_mut();
-            let key = (self.home.number, id.into_u64());
-            let last = all
-                .iter()
-                .rposition(|(number, id, _)| (*number, *id) == key)?;
-            Some(all.remove(last))
+            let is_it = |(number, entered, _): &mut (u64, u64, _)| {
+                (*number, *entered) == (self.home.number, id.into_u64())
+            };
+            // nearly always the one that was entered last
+            if let Some(last) = all.pop_if(is_it) {
+                return Some(last);
+            }
+            let found = all.iter_mut().rposition(is_it)?;
+            Some(all.remove(found))
         });
         // outside the borrow: what is dropped may be the last hold on a span
         drop(guard);
