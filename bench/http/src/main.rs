@@ -13,6 +13,7 @@ mod contenders;
 mod lean;
 mod nobody;
 mod pipeline;
+mod sink;
 mod work;
 
 use std::io;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         ["--check"] => measure().and_then(|measured| check(&measured)),
         ["--update"] => measure().and_then(|measured| baseline::write(&measured)),
         ["--run", name, count] => run(name, count),
-        ["--sink"] => lean::sink(),
+        ["--sink"] => sink::run(),
         _ => Err(io::Error::other("expected nothing, --check or --update")),
     };
     match outcome {
