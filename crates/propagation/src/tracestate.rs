@@ -42,16 +42,16 @@ impl TraceStateText {
     /// The same for a single line.
     #[inline]
     pub(crate) fn from_line(line: &HeaderValue) -> Option<Self> {
-        Self::is_legal(line).then(|| Self(line.clone()))
+        Self::is_legal(line.as_bytes()).then(|| Self(line.clone()))
     }
 
     fn new(text: HeaderValue) -> Option<Self> {
-        Self::is_legal(&text).then_some(Self(text))
+        Self::is_legal(text.as_bytes()).then_some(Self(text))
     }
 
     #[inline]
-    pub(crate) fn is_legal(text: &HeaderValue) -> bool {
-        is_last_legal(text.as_bytes()) || is_legal_list(text.as_bytes())
+    pub(crate) fn is_legal(text: &[u8]) -> bool {
+        is_last_legal(text) || is_legal_list(text)
     }
 
     /// The header value to send on.

@@ -62,29 +62,49 @@ impl<'a> From<&'a Carried> for Unread<'a> {
 /// ```
 #[derive(Debug, Default)]
 pub struct LazyCarried {
-    tracestate: Option<HeaderValue>,
-    baggage: Option<HeaderValue>,
+    /// A copy, as a header's text may be a part of all that the connection has read: first the
+    /// `tracestate`, then the `baggage`.
+    text: Vec<u8>,
+    /// How long the `tracestate` is. No text is none.
+    tracestate: usize,
     random: bool,
     read: OnceLock<Carried>,
 }
+
+/// How much room is kept for the next.
+const ROOM: usize = 1 << 10;
 
 impl LazyCarried {
     /// Keeps this instead of what was kept before.
     #[inline]
     pub fn keep(&mut self, unread: Unread<'_>) {
-        self.tracestate = unread.tracestate.cloned();
-        self.baggage = unread.baggage.cloned();
-        self.random = unread.random;
-        if self.read.get().is_some() {
-            self.read = OnceLock::new();
+        self.clear();
+        if let Some(tracestate) = unread.tracestate {
+            self.text.extend_from_slice(tracestate.as_bytes());
+            self.tracestate = self.text.len();
         }
+        if let Some(baggage) = unread.baggage {
+            self.text.extend_from_slice(baggage.as_bytes());
+        }
+        self.random = unread.random;
     }
 
     /// What is legal of it. The first to ask has it read, and `dropped` is told how many members of
     /// the baggage are not legal, if there are such.
     pub fn get(&self, dropped: impl FnOnce(u32)) -> &Carried {
         self.read.get_or_init(|| {
-            let (carried, drops) = self.unread().read();
+            let header = |text: &[u8]| {
+                let text = Some(text).filter(|text| !text.is_empty());
+                text.and_then(|text| HeaderValue::from_bytes(text).ok())
+            };
+            let (tracestate, baggage) = self.text.split_at(self.tracestate);
+            let (tracestate, baggage) = (header(tracestate), header(baggage));
+            let unread = Unread {
+                tracestate: tracestate.as_ref(),
+                baggage: baggage.as_ref(),
+                random: self.random,
+            };
+            let (carried, drops) = unread.read();
             if drops > 0 {
                 dropped(drops);
             }
@@ -92,29 +112,28 @@ impl LazyCarried {
         })
     }
 
-    /// The `tracestate`, if it is legal. The baggage stays unread.
+    /// The text of the `tracestate`; empty if there is none, or it is not legal. The baggage stays
+    /// unread.
     #[inline]
-    pub fn tracestate(&self) -> Option<&HeaderValue> {
-        match self.read.get() {
-            Some(read) => read.tracestate.as_ref().map(TraceStateText::as_header),
-            None => self
-                .tracestate
-                .as_ref()
-                .filter(|text| TraceStateText::is_legal(text)),
+    pub fn tracestate(&self) -> &[u8] {
+        let text = &self.text[..self.tracestate];
+        if TraceStateText::is_legal(text) {
+            text
+        } else {
+            &[]
         }
     }
 
     /// Keeps nothing any more.
     #[inline]
     pub fn clear(&mut self) {
-        self.keep(Unread::default());
-    }
-
-    fn unread(&self) -> Unread<'_> {
-        Unread {
-            tracestate: self.tracestate.as_ref(),
-            baggage: self.baggage.as_ref(),
-            random: self.random,
+        self.text.clear();
+        self.tracestate = 0;
+        if self.text.capacity() > ROOM {
+            self.text = Vec::new();
+        }
+        if self.read.get().is_some() {
+            self.read = OnceLock::new();
         }
     }
 }
@@ -136,7 +155,7 @@ mod tests {
             baggage: Some(&list),
             random: true,
         });
-        assert_eq!(kept.tracestate(), Some(&state));
+        assert_eq!(kept.tracestate(), state.as_bytes());
         let mut told = Vec::new();
         for _ in 0..2 {
             let carried = kept.get(|drops| told.push(drops));
@@ -145,10 +164,10 @@ mod tests {
             assert!(carried.random);
         }
         assert_eq!(told, [2]);
-        assert_eq!(kept.tracestate(), Some(&state));
+        assert_eq!(kept.tracestate(), state.as_bytes());
         kept.clear();
         assert!(kept.get(|_| {}).is_empty());
-        assert_eq!(kept.tracestate(), None);
+        assert!(kept.tracestate().is_empty());
     }
 
     #[test]
@@ -159,8 +178,8 @@ mod tests {
             tracestate: Some(&state),
             ..Unread::default()
         });
-        assert_eq!(kept.tracestate(), None);
+        assert!(kept.tracestate().is_empty());
         assert!(kept.get(|_| {}).tracestate.is_none());
-        assert_eq!(kept.tracestate(), None);
+        assert!(kept.tracestate().is_empty());
     }
 }

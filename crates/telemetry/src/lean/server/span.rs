@@ -11,7 +11,6 @@ use std::time::Duration;
 use campanile_propagation::{Carried, LazyCarried, Unread};
 use campanile_recorder::{Head, Route};
 use campanile_semconv::attribute;
-use http::HeaderValue;
 use opentelemetry::trace::{SpanContext, Status};
 
 use super::ask::Ending;
@@ -277,7 +276,6 @@ impl ServerSpan {
     #[inline]
     fn push<const N: usize>(&self, began: &Began, ending: &Ending, parts: [&[u8]; N]) {
         let state = self.carried.tracestate();
-        let state = state.map_or(&[][..], HeaderValue::as_bytes);
         let Some(lane) = &self.common.shared().lane else {
             return;
         };
