@@ -128,7 +128,7 @@ impl LazyCarried {
     #[inline]
     pub fn clear(&mut self) {
         self.text.clear();
-        self.tracestate = 0;
+        (self.tracestate, self.random) = (0, false);
         if self.text.capacity() > ROOM {
             self.text = Vec::new();
         }
