@@ -8,8 +8,12 @@ use std::io;
 pub use self::shared::{Baseline, read};
 use crate::callgrind::Cost;
 
-/// What a sampled request may cost at most, whatever the baseline says.
-pub const LIMIT: (&str, f64) = ("server-sampled", 22_000.0);
+/// What a request may cost at most, whatever the baseline says: on its thread, and over all.
+const LIMITS: [(&str, f64, f64); 3] = [
+    ("server-sampled", 22_000.0, f64::INFINITY),
+    ("lean-sampled", 5_700.0, 6_500.0),
+    ("lean-unsampled", 4_600.0, 4_600.0),
+];
 
 /// How often a request may call the allocator over the bare work, through our own pipeline: axum
 /// does it four times for a layer that looks at bodies, the OpenTelemetry API twice for a span in
@@ -37,11 +41,14 @@ pub fn judge(baseline: &Baseline, measured: &[(&str, Cost)]) -> Vec<String> {
                 cost.allocations
             ));
         }
-        if *name == LIMIT.0 && now > LIMIT.1 {
-            problems.push(format!(
-                "{name}: {now:.0} instructions, the limit is {:.0}",
-                LIMIT.1
-            ));
+        for (_, here, everywhere) in LIMITS.iter().filter(|(limited, ..)| limited == name) {
+            for (count, limit) in [(now, here), (cost.all_threads, everywhere)] {
+                if count > *limit {
+                    problems.push(format!(
+                        "{name}: {count:.0} instructions, the limit is {limit:.0}"
+                    ));
+                }
+            }
         }
     }
     problems
@@ -84,7 +91,20 @@ mod tests {
 
     #[test]
     fn the_limit_holds_whatever_the_baseline_says() {
-        let baseline = Baseline::from([(LIMIT.0.to_owned(), 30_000.0)]);
-        assert_eq!(judge(&baseline, &[(LIMIT.0, cost(22_001.0))]).len(), 1);
+        for (name, here, everywhere) in LIMITS {
+            let baseline = Baseline::from([(name.to_owned(), 30_000.0)]);
+            assert_eq!(
+                judge(&baseline, &[(name, cost(here))]),
+                Vec::<String>::new()
+            );
+            assert_eq!(judge(&baseline, &[(name, cost(here + 1.0))]).len(), 1);
+            let mut elsewhere = cost(here);
+            elsewhere.all_threads = everywhere * 1.1;
+            let is_limited = everywhere.is_finite();
+            assert_eq!(
+                judge(&baseline, &[(name, elsewhere)]).len(),
+                usize::from(is_limited)
+            );
+        }
     }
 }
