@@ -26,7 +26,7 @@ fn float(count: usize) -> f64 {
 }
 
 /// Clients that left one node and arrived at the other in each second of a drain, with the rate
-/// that was asked for and the limit. Times are sorted, in milliseconds.
+/// that the drain plans for and the limit. Times are sorted, in milliseconds.
 pub fn drain(left: &[u64], arrived: &[u64], rate: usize, limit: usize) -> String {
     let from = left.first().copied().unwrap_or_default();
     let until = arrived.last().copied().unwrap_or(from);
@@ -65,10 +65,7 @@ pub fn drain(left: &[u64], arrived: &[u64], rate: usize, limit: usize) -> String
         "<polyline points=\"{}\" fill=\"none\" stroke=\"#c2571a\" stroke-width=\"2\"/>",
         steps.join(" ")
     ));
-    for (value, name, dash) in [
-        (rate, "asked for", "2 4"),
-        (limit, "admitted at most", "8 4"),
-    ] {
+    for (value, name, dash) in [(rate, "planned", "2 4"), (limit, "admitted at most", "8 4")] {
         let (at, right) = (y(value), WIDTH - 16.0);
         put(format!(
             "<line x1=\"{LEFT}\" x2=\"{right}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"#333\" stroke-dasharray=\"{dash}\"/>"

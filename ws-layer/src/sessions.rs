@@ -13,6 +13,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanContext;
 use tokio::sync::Notify;
 
+use self::draining::Drain;
 use crate::bucket::Bucket;
 use crate::clock::{Clock, Units};
 use crate::endpoint::{MAX_ENDPOINTS, Role, Series};
@@ -49,7 +50,7 @@ pub(crate) struct Shared {
 
 #[derive(Default)]
 pub(crate) struct Open {
-    draining: bool,
+    drain: Option<Drain>,
     pub(crate) registry: Registry,
     /// Upgrades that were admitted and are not sessions yet.
     upcoming: usize,
@@ -135,7 +136,7 @@ impl Sessions {
 
     /// Whether [`drain`](Self::drain) has begun; new upgrades are then answered with `503`.
     pub fn is_draining(&self) -> bool {
-        self.lock().draining
+        self.lock().drain.is_some()
     }
 
     pub(crate) fn recorder(&self) -> &Handle {
@@ -281,7 +282,7 @@ impl Sessions {
         let parent = birth.parent;
         let signal = Arc::new(Signal::new(series, decide, birth));
         let mut open = self.lock();
-        if open.draining {
+        if open.drain.is_some() {
             signal.order(Order::Drain);
         }
         open.registry.enter(&signal, parent);

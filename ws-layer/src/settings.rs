@@ -256,9 +256,9 @@ impl Builder {
         self
     }
 
-    /// How many connections a second the rest of the service takes when this process drains: its
-    /// clients leave, and return, no faster. Default: the rate of [`admission`](Self::admission), or
-    /// 1,000.
+    /// How many connections a second the rest of the service takes when this process drains: the
+    /// drain plans for four fifths of it, so that newcomers and unpunctual clients have room.
+    /// Default: the rate of [`admission`](Self::admission), or 1,000.
     pub fn peers_admit(mut self, rate: u32) -> Self {
         self.settings.peers_admit = Some(rate);
         self

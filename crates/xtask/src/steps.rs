@@ -151,6 +151,17 @@ const LONG: &[Step] = &[
             "simulation_resume",
         ],
     ),
+    here(
+        "drain of a crowd",
+        &[
+            "test",
+            "--release",
+            "--quiet",
+            "-p",
+            "campanile-tests",
+            "--test=drain_crowd",
+        ],
+    ),
     Step {
         name: "instructions",
         folder: "bench",

@@ -7,13 +7,13 @@
 //! ```
 //!
 //! `/live?user=NAME` is the socket, `POST /push/NAME` puts each line of its body into the user's
-//! outbox and answers once the store has them, `POST /tell` says one line to everyone. SIGTERM
-//! drains.
+//! outbox and answers once the store has them, `POST /tell` says one line to everyone, `/asked`
+//! tells when upgrades were asked for. SIGTERM drains.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::ws::Message;
 use axum::extract::{Path, Query, State};
@@ -56,11 +56,24 @@ struct Arguments {
 struct Live {
     sessions: Sessions,
     outboxes: Arc<Mutex<HashMap<String, Outbox<Message>>>>,
+    /// When each upgrade was asked for, in milliseconds since the Unix epoch.
+    asked: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Live {
     fn outboxes(&self) -> MutexGuard<'_, HashMap<String, Outbox<Message>>> {
         self.outboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that somebody asks to be let in.
+    fn asks(&self) {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let millis = since.unwrap_or_default().as_millis();
+        self.asked().push(u64::try_from(millis).unwrap_or_default());
     }
 }
 
@@ -94,12 +107,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let live = Live {
         sessions: sessions.clone(),
         outboxes: Arc::default(),
+        asked: Arc::default(),
     };
     let app = Router::new()
         .route("/live", any(socket))
         .route("/push/{user}", post(push))
         .route("/tell", post(tell))
         .route("/state", any(state))
+        .route("/asked", any(asked))
         .with_state(live);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("listening {}", listener.local_addr()?);
@@ -125,6 +140,7 @@ async fn socket(
     Query(query): Query<HashMap<String, String>>,
     upgrade: Upgrade,
 ) -> Response {
+    live.asks();
     let Some(user) = query.get("user").cloned() else {
         return upgrade.refuse(StatusCode::UNAUTHORIZED);
     };
@@ -169,4 +185,8 @@ async fn tell(State(live): State<Live>, line: String) -> String {
 async fn state(State(live): State<Live>) -> Json<Value> {
     let sessions = &live.sessions;
     Json(json!({ "open": sessions.open(), "detached": sessions.detached() }))
+}
+
+async fn asked(State(live): State<Live>) -> Json<Vec<u64>> {
+    Json(live.asked().clone())
 }

@@ -43,8 +43,6 @@ pub(crate) struct Logical {
     /// When the token in the client's hands was issued, in seconds since the Unix epoch.
     pub(crate) issued: u32,
     pub(crate) detached: Option<Detached>,
-    /// Come back after so many milliseconds: set by a drain.
-    pub(crate) after: Option<u32>,
     /// Up to where the store has the messages.
     pub(crate) saved: Seq,
     /// Whether the store has the session at all.

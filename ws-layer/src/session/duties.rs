@@ -24,11 +24,10 @@ where
         let cut = match self.connection.line().order(task.waker()) {
             Order::None => false,
             Order::Drain => {
-                let close = match self.drain_reason() {
-                    Some(reason) => M::close_because(1012, &reason),
-                    None => M::close(1012, "service restart"),
-                };
-                self.close_for(Cause::Drain, close);
+                if !self.is_ending() {
+                    let close = self.farewell();
+                    self.close_for(Cause::Drain, close);
+                }
                 false
             }
             Order::SlowConsumer => {
@@ -68,18 +67,18 @@ where
         Poll::Pending
     }
 
-    /// When a client that may resume is to come back.
-    fn drain_reason(&self) -> Option<String> {
+    /// The close frame of a drain. It tells a client that may resume when to come back; another one
+    /// will come back, too.
+    fn farewell(&self) -> M {
+        let after = self.connection.line().sessions.slot();
         if !self.connection.is_resumable() {
-            return None;
+            return M::close(1012, "service restart");
         }
-        let signal = self.connection.line().signal();
-        let after = signal.logical(|logical| logical.after).flatten();
         let reason = Reason {
-            kind: Some("drain"),
-            after: after.or(Some(0)),
+            kind: Some(Reason::DRAIN),
+            after: Some(after),
         };
-        Some(reason.to_string())
+        M::close_because(1012, &reason.to_string())
     }
 
     /// The socket takes nothing for now. A peer that is found dead, or an order to end, ends the
@@ -97,10 +96,14 @@ where
         Poll::Pending
     }
 
-    pub(super) fn close_for(&mut self, cause: Cause, close: M) {
+    fn is_ending(&mut self) -> bool {
         let ending = self.connection.ending();
-        if !ending.is_noted() && !ending.is_ordered() {
-            ending.order(cause);
+        ending.is_noted() || ending.is_ordered()
+    }
+
+    pub(super) fn close_for(&mut self, cause: Cause, close: M) {
+        if !self.is_ending() {
+            self.connection.ending().order(cause);
             self.connection.unflushed |= self.start(close, None).is_ok();
         }
     }

@@ -48,7 +48,9 @@ impl Sessions {
             }
             Reject::Rate
         };
+        // While the process drains, newcomers come back among those that it sends away.
         let spread = self.hub().map_or(0, |hub| hub.spread(self));
+        let spread = spread.max(self.slots_ahead());
         let after = fastrand::u32(1_000..=spread.max(1_000));
         Some(Turned { reason, after })
     }

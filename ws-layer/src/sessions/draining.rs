@@ -1,4 +1,4 @@
-//! The end of a process: every client is sent away, no faster than others take them.
+//! The end of a process: every client is sent away, and comes back no faster than others take them.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -10,36 +10,46 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Drained, Open, Sessions};
 use crate::line::{Order, Signal};
-use crate::resume::drain::Pace;
+use crate::resume::drain::Plan;
 
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(50);
 /// Ticks between two words in the log.
-const WORD: u32 = 10;
+const WORD: u32 = 20;
 /// How long those that are cut off may take to notice.
 const LAST: Duration = Duration::from_millis(500);
+
+/// A drain that has begun.
+pub(super) struct Drain {
+    began: Instant,
+    plan: Plan,
+}
 
 impl Sessions {
     /// Closes every session with code 1012 (service restart) and waits until they have ended, for
     /// at most `deadline`. From now on new upgrades are answered with `503`.
     ///
-    /// Clients leave in batches, no faster than the rest of the service takes them
+    /// Clients leave in batches, no faster than four fifths of what the rest of the service takes
     /// ([`Builder::peers_admit`](crate::Builder::peers_admit)) unless the deadline asks for it; one
     /// that can resume is told in the reason when to come back, so that they do not arrive faster
-    /// either. What is still open after the deadline is cut off: its stream ends. Sessions that can
+    /// either, unless they would come after the
+    /// [window](crate::resume::Resume::window) of their session. What is still open after the deadline is cut off: its stream ends. Sessions that can
     /// be resumed are handed to the store, with all that was queued for them.
     pub async fn drain(&self, deadline: Duration) -> Drained {
         let (began, start) = (Instant::now(), SystemTime::now());
         let until = began + deadline;
         let leaving: Vec<Arc<Signal>> = {
             let mut open = self.lock();
-            open.draining = true;
+            let rate = self.settings().admit_rate();
+            let window = self.hub().map(|hub| hub.settings.window);
+            let plan = Plan::new(rate, open.registry.len(), deadline, window);
+            // One that was begun before goes on giving out its slots.
+            open.drain.get_or_insert(Drain { began, plan });
             open.registry.iter().cloned().collect()
         };
         let before = leaving.len();
         let meter = self.recorder().meter();
         let gauge = meter.gauge(&metric::WEBSOCKET_DRAIN_REMAINING, &[]);
-        let pace = Pace::new(self.settings().admit_rate(), before, deadline);
-        self.send_away(leaving, pace, until, &gauge).await;
+        self.send_away(leaving, (began, until), &gauge).await;
         let remaining = self.open();
         if remaining > 0 {
             order_all(&self.lock(), Order::Cut);
@@ -80,23 +90,21 @@ impl Sessions {
     async fn send_away(
         &self,
         leaving: Vec<Arc<Signal>>,
-        pace: Pace,
-        until: Instant,
+        (began, until): (Instant, Instant),
         gauge: &Gauge,
     ) {
-        let began = Instant::now();
         let mut leaving = leaving.into_iter().enumerate().peekable();
         let mut tick = 0;
         loop {
             let next = TICK * (tick + 1);
-            while let Some((i, signal)) = leaving.next_if(|(i, _)| pace.of(*i).at < next) {
-                let leave = pace.of(i);
-                // From now, not from when it was to leave: whoever is told late arrives in time.
-                let arrives = leave.at + Duration::from_millis(leave.after.into());
-                let after = arrives.saturating_sub(began.elapsed()).as_millis();
-                let after = u32::try_from(after).unwrap_or(u32::MAX);
-                signal.logical(|logical| logical.after = Some(after));
+            let mut under_way = self.open().saturating_sub(leaving.len());
+            let is_told = |client, under_way| {
+                let told = self.planned(|plan, _| plan.is_told(client, next, under_way));
+                told.unwrap_or(true)
+            };
+            while let Some((_, signal)) = leaving.next_if(|(i, _)| is_told(*i, under_way)) {
                 signal.order(Order::Drain);
+                under_way += 1;
             }
             let remaining = self.open();
             gauge.set(float(remaining));
@@ -121,6 +129,24 @@ impl Sessions {
         }
     }
 
+    /// Works on the plan of the drain that has begun, if one has, at this time since then.
+    fn planned<T>(&self, work: impl FnOnce(&mut Plan, Duration) -> T) -> Option<T> {
+        let mut open = self.lock();
+        let Drain { began, plan } = open.drain.as_mut()?;
+        Some(work(plan, began.elapsed()))
+    }
+
+    /// How many milliseconds a client that is told to leave now is to stay away. Its slot is taken.
+    pub(crate) fn slot(&self) -> u32 {
+        self.planned(Plan::slot).map_or(0, millis)
+    }
+
+    /// For how many milliseconds slots are taken.
+    pub(super) fn slots_ahead(&self) -> u32 {
+        let ahead = self.planned(|plan, now| plan.ahead(now));
+        ahead.map_or(0, millis)
+    }
+
     async fn emptied(&self) {
         loop {
             let left = self.0.left.notified();
@@ -130,6 +156,10 @@ impl Sessions {
             left.await;
         }
     }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 fn order_all(open: &Open, order: Order) {

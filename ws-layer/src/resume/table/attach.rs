@@ -77,7 +77,6 @@ impl Hub {
             logical.heard = wall;
             logical.issued = seconds(wall);
             logical.detached = None;
-            logical.after = None;
             let was_known = logical.is_known;
             logical.is_known = !arrival.reopen && arrival.generation > 0;
             if arrival.reopen {
@@ -143,7 +142,6 @@ impl Hub {
             connection: arrival.connection,
             issued: 0,
             detached: None,
-            after: None,
             saved,
             is_open,
             is_known: false,
