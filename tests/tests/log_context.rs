@@ -348,6 +348,7 @@ async fn lines_and_records_of_a_session_and_of_its_tasks_carry_the_ids_of_its_up
             assert_eq!(line["trace_id"], span.trace_id.to_string(), "{line}");
             assert_eq!(line["span_id"], span.span_id.to_string(), "{line}");
             assert_eq!(line["trace_sampled"], true, "{line}");
+            assert_eq!(line["domain"], "voice", "{line}");
         }
         let expected = [
             ("session", 1),

@@ -3,6 +3,7 @@
 mod hello;
 mod offered;
 mod opening;
+mod routed;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -15,12 +16,13 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
-use campanile_recorder::{Handle, Seed};
+use campanile_recorder::{Handle, Route, Seed};
 use campanile_semconv::header as names;
 use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
 use opentelemetry::trace::TraceContextExt;
 
+use self::routed::Routed;
 use crate::endpoint::Reject;
 use crate::handshake::{Handshake, Refusal};
 use crate::resume::Rung;
@@ -295,8 +297,8 @@ impl<F> Upgrade<F> {
 
     /// Answers the upgrade, and runs `handler` with the session in a task of its own.
     ///
-    /// The context of the upgrade request is current while the handler's future is polled. While
-    /// the process drains, has its [`max_connections`](crate::Builder::max_connections), or is past
+    /// The context of the upgrade request, and its route with the declared domain, are current while
+    /// the handler's future is polled. While the process drains, has its [`max_connections`](crate::Builder::max_connections), or is past
     /// its [`admission`](crate::Builder::admission), the answer is `503` with `Retry-After` and the
     /// handler does not run. A client that speaks the wire contract at a resumable endpoint is told
     /// of drain and admission by a close frame (1012, 1013), which a browser can read.
@@ -344,6 +346,7 @@ impl<F> Upgrade<F> {
         let upgrade = context.span().span_context().clone();
         // The span itself has ended by then, and must not be kept alive by the socket.
         let context = context.with_remote_span_context(upgrade);
+        let route = Route::current();
         let is_welcomed = ask.is_some();
         let opening = Opening {
             sessions,
@@ -368,7 +371,7 @@ impl<F> Upgrade<F> {
                     handler(Session::new(socket, connection)).await;
                 }
             };
-            served.with_context(context)
+            Routed::new(route, served.with_context(context))
         });
         if is_welcomed {
             let welcome = HeaderValue::from_static(wire::WELCOME);
