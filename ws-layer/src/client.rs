@@ -12,7 +12,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use crate::handshake::{Handshake, Refusal};
 use crate::message::implement;
-use crate::{Role, Session, Sessions, observe};
+use crate::{Observe, Role, Session, Sessions, observe};
 
 /// The socket of a session that a [`Connector`] opened.
 pub type ClientSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -77,6 +77,15 @@ impl Connector {
         &self,
         request: impl IntoClientRequest + Unpin,
     ) -> Result<(Session<ClientSocket>, Response), Error> {
+        let (observed, response) = self.open(request).await?;
+        Ok((observed.start(), response))
+    }
+
+    /// Opens a connection that is not observed yet.
+    pub(crate) async fn open(
+        &self,
+        request: impl IntoClientRequest + Unpin,
+    ) -> Result<(Observe<ClientSocket>, Response), Error> {
         let seen = SystemTime::now();
         let mut handshake = Handshake::begin(&self.sessions, Role::Client, Refusal::UpgradeFailed);
         handshake.set_endpoint(self.endpoint);
@@ -104,7 +113,7 @@ impl Connector {
         if self.pings {
             observed = observed.with_pings();
         }
-        Ok((observed.start(), response))
+        Ok((observed, response))
     }
 }
 

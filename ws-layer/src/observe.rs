@@ -5,7 +5,8 @@ use std::time::SystemTime;
 
 use campanile_recorder::Handle;
 use opentelemetry::Context;
-use opentelemetry::trace::TraceContextExt;
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanContext, TraceContextExt};
 
 use crate::connection::{Beginning, Connection};
 use crate::{Role, Session, Sessions};
@@ -36,6 +37,8 @@ pub fn observe<S>(stream: S, sessions: &Sessions) -> Observe<S> {
         context: Context::current(),
         recorder: sessions.recorder().clone(),
         seen: SystemTime::now(),
+        also: Vec::new(),
+        attributes: Vec::new(),
     }
 }
 
@@ -50,6 +53,8 @@ pub struct Observe<S> {
     context: Context,
     recorder: Handle,
     seen: SystemTime,
+    also: Vec<SpanContext>,
+    attributes: Vec<KeyValue>,
 }
 
 impl<S> Observe<S> {
@@ -84,6 +89,17 @@ impl<S> Observe<S> {
         self
     }
 
+    /// Says which connection of its client this is, from 1, and how the one before began.
+    #[cfg(feature = "tungstenite-030")]
+    pub(crate) fn follows(mut self, number: u32, before: Option<SpanContext>) -> Self {
+        use campanile_semconv::attribute::WEBSOCKET_CONNECTION_SEQUENCE;
+
+        let number = KeyValue::new(WEBSOCKET_CONNECTION_SEQUENCE, i64::from(number));
+        self.attributes.push(number);
+        self.also.extend(before);
+        self
+    }
+
     /// Begins.
     pub fn start(self) -> Session<S> {
         let upgrade = self.context.span().span_context().clone();
@@ -92,10 +108,10 @@ impl<S> Observe<S> {
             seen: self.seen,
             context,
             parent: None,
-            also: Vec::new(),
+            also: self.also,
             recorder: self.recorder,
             series: self.sessions.series(self.endpoint, self.role),
-            attributes: Vec::new(),
+            attributes: self.attributes,
             id: fastrand::u128(1..),
             pings: self.pings,
             arrival: None,

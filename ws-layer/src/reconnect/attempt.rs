@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use http::{Request, StatusCode};
 use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
+use opentelemetry::trace::SpanContext;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::Ended;
@@ -24,6 +25,25 @@ pub(super) struct Dialled {
     pub(super) session: Session<ClientSocket>,
     /// `None` from a server that does not resume sessions.
     pub(super) welcome: Option<Welcome>,
+}
+
+/// Which connection of its client an attempt would make.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    /// How many there were.
+    pub(super) count: u32,
+    /// The span that the last one began with, as far as one was reported.
+    pub(super) last: Option<SpanContext>,
+}
+
+impl Place {
+    /// There is one more.
+    pub(super) fn take(&mut self, session: &Session<ClientSocket>) {
+        self.count = self.count.saturating_add(1);
+        let connect = session.connection().line().signal().connect;
+        let connect = Some(connect.to_span_context()).filter(SpanContext::is_valid);
+        self.last = connect.or(self.last.take());
+    }
 }
 
 /// How a connection, or the attempt to open one, ended.
@@ -127,11 +147,14 @@ pub(super) fn dial(
     connector: Connector,
     request: Request<()>,
     context: Context,
+    place: Place,
     within: Duration,
 ) -> Dialling {
     let dialled = async move {
-        let opened = connector.connect(request).with_context(context).await;
-        let (mut session, response) = opened.map_err(|error| Over::broke(&error))?;
+        let opened = connector.open(request).with_context(context).await;
+        let (observed, response) = opened.map_err(|error| Over::broke(&error))?;
+        let number = place.count.saturating_add(1);
+        let mut session = observed.follows(number, place.last).start();
         let said = response.headers().get(header::WS_SESSION);
         let welcome = if said.is_some_and(|said| said == wire::WELCOME) {
             Some(welcome(&mut session).await?)

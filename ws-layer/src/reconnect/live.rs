@@ -16,7 +16,7 @@ use opentelemetry::Context;
 use tokio::time::{Instant, Sleep, sleep};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::attempt::{Dialled, Dialling, Over, dial};
+use super::attempt::{Dialled, Dialling, Over, Place, dial};
 use super::builder::{Prepare, ReconnectingBuilder};
 use super::contract::{Contract, Known};
 use super::counts::Counts;
@@ -75,6 +75,7 @@ pub struct Reconnecting {
     away: Option<Instant>,
     /// Attempts that failed in a row.
     failed: u32,
+    place: Place,
 }
 
 enum Phase {
@@ -116,6 +117,7 @@ impl Reconnecting {
             heard: None,
             away: None,
             failed: 0,
+            place: Place::default(),
         }
     }
 
@@ -195,6 +197,7 @@ impl Reconnecting {
                 self.connector.clone(),
                 request,
                 self.context.clone(),
+                self.place.clone(),
                 self.connect_timeout,
             ),
         };
@@ -204,6 +207,7 @@ impl Reconnecting {
     fn attach(&mut self, dialled: Dialled) -> Event {
         let now = Instant::now();
         let Dialled { session, welcome } = dialled;
+        self.place.take(&session);
         let before = self.known.take();
         let (contract, attached) = match welcome {
             Some(welcome) => {
