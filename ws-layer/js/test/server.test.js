@@ -7,7 +7,11 @@ import { test } from 'node:test';
 import { CampanileSocket } from '../campanile-ws.js';
 
 const server = process.env.CAMPANILE_WS_URL;
-const skip = server ? false : 'CAMPANILE_WS_URL is not set';
+// Others: one that lets few in, one that drains once a client says "drain", one where its clients go on.
+const few = process.env.CAMPANILE_WS_FEW_URL;
+const leaving = process.env.CAMPANILE_WS_LEAVING_URL;
+const staying = process.env.CAMPANILE_WS_STAYING_URL;
+const skip = server && few && leaving && staying ? false : 'CAMPANILE_WS_URL and its like are not set';
 
 /** A way to the server that can be cut. */
 async function gate() {
@@ -121,4 +125,56 @@ test('a session that was closed is not there any more', { skip, timeout: 60_000 
   second.live.send('close');
   const ended = await second.expect('ended');
   assert.deepEqual(ended, { why: 'closed', code: 4000, reason: 'done' });
+});
+
+test('a client that our server has no room for comes back when it says', { skip, timeout: 60_000 }, async () => {
+  const kept = [];
+  let turned;
+  while (!turned) {
+    const client = start(few, { random: () => 0 });
+    kept.push(client);
+    const [type, detail] = await client.next();
+    if (type === 'detached') turned = detail;
+    else assert.equal(type, 'attached');
+  }
+  assert.deepEqual([turned.cause, turned.code, turned.attempt], ['overload', 1013, 1]);
+  assert.ok(turned.retryIn >= 1000, String(turned.retryIn));
+  for (;;) {
+    const [type, detail] = await kept.at(-1).next();
+    if (type === 'attached') {
+      assert.equal(detail.state, 'new');
+      break;
+    }
+    assert.deepEqual([type, detail.cause], ['detached', 'overload']);
+  }
+  for (const { live } of kept) live.close();
+});
+
+test('clients of a node that drains go on at another when it says', { skip, timeout: 60_000 }, async () => {
+  // The store knows of a node once a client has asked it for something.
+  const there = start(staying);
+  await there.expect('attached');
+  let where = leaving;
+  const clients = [1, 2, 3].map(() => start(() => where, { random: () => 0 }));
+  const sids = [];
+  for (const { expect } of clients) sids.push((await expect('attached')).sid);
+  where = staying;
+  const began = Date.now();
+  clients[0].live.send('drain');
+  const arrivals = await Promise.all(clients.map(async ({ expect }, index) => {
+    const { cause, code, retryIn } = await expect('detached');
+    assert.deepEqual([cause, code], ['drain', 1012]);
+    const { sid, state, mustLoad } = await expect('attached');
+    assert.deepEqual([sid, state, mustLoad], [sids[index], 'resumed', false]);
+    assert.ok(retryIn >= 0);
+    return Date.now() - began;
+  }));
+  // It plans for 1.6 a second. Timers of Node are up to a millisecond early.
+  arrivals.sort((a, b) => a - b);
+  for (const [index, at] of arrivals.entries()) assert.ok(at >= index * 625 - 10, String(arrivals));
+  const late = start(leaving, { random: () => 0 });
+  const told = await late.expect('detached');
+  assert.deepEqual([told.cause, told.code, told.attempt], ['drain', 1012, 1]);
+  assert.ok(told.retryIn >= 1000, String(told.retryIn));
+  for (const { live } of [late, there, ...clients]) live.close();
 });

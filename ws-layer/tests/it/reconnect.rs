@@ -1,6 +1,7 @@
 //! The client that comes back: against our server, and against servers that do as they are told.
 
 mod gate;
+mod hints;
 mod scripted;
 
 use std::time::Duration;

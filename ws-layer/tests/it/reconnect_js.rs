@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use axum::extract::ws::Message;
 use campanile_semconv::{metric, span};
-use campanile_ws::resume::Resume;
-use campanile_ws::{Outbox, OutboxLimits, Session, Sessions, Upgrade};
+use campanile_ws::resume::store::MemoryStore;
+use campanile_ws::resume::{Admission, Resume};
+use campanile_ws::{Builder, Outbox, OutboxLimits, Session, Sessions, Upgrade};
 use tokio::process::Command;
 
 use crate::probe::Probe;
@@ -38,12 +39,12 @@ async fn node() -> bool {
     found
 }
 
-async fn run(program: &str, arguments: &[&str], url: &str) -> String {
+async fn run(program: &str, arguments: &[&str], servers: &[(&str, String)]) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("js");
     let run = Command::new(program)
         .args(arguments)
         .current_dir(folder)
-        .env("CAMPANILE_WS_URL", url)
+        .envs(servers.iter().map(|(name, url)| (name, url)))
         .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(HANG, run).await.unwrap().unwrap();
@@ -51,6 +52,23 @@ async fn run(program: &str, arguments: &[&str], url: &str) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}\n{errors}");
     text.into_owned()
+}
+
+/// A server that does what the tests of the module ask for.
+async fn server(build: impl FnOnce(Builder) -> Builder, store: MemoryStore) -> Server {
+    let probe = Probe::new();
+    let resume = Resume::new(keys()).store(store);
+    let sessions = build(Sessions::builder(&probe.handle()).resume(resume)).build();
+    let asked = Asked {
+        sessions: sessions.clone(),
+        first: Arc::default(),
+    };
+    let handler = move |upgrade: Upgrade| {
+        let asked = asked.clone();
+        let upgrade = upgrade.endpoint("live").principal("ann");
+        async move { upgrade.on_session(async move |session| asked.serve(session).await) }
+    };
+    Server::with(probe, sessions, handler).await
 }
 
 /// What the tests of the module ask for.
@@ -99,6 +117,10 @@ impl Asked {
                     self.push_when_away(3).await;
                     outbox.push(Message::text("pushed"));
                 }
+                "drain" => {
+                    let sessions = self.sessions.clone();
+                    tokio::spawn(async move { sessions.drain(Duration::from_secs(1)).await });
+                }
                 "close" => session.close(4000, "done").await.unwrap(),
                 _ => {
                     let text = text.strip_prefix("echo ").unwrap();
@@ -114,29 +136,29 @@ async fn the_javascript_module_passes_its_tests_against_our_server() {
     if !node().await {
         return;
     }
-    let probe = Probe::new();
-    let sessions = Sessions::builder(&probe.handle()).resume(Resume::new(keys()));
-    let sessions = sessions.build();
-    let asked = Asked {
-        sessions: sessions.clone(),
-        first: Arc::default(),
-    };
-    let handler = move |upgrade: Upgrade| {
-        let asked = asked.clone();
-        let upgrade = upgrade.endpoint("live").principal("ann");
-        async move { upgrade.on_session(async move |session| asked.serve(session).await) }
-    };
-    let server = Server::with(probe, sessions, handler).await;
+    let usual = server(|builder| builder, MemoryStore::new()).await;
+    let limit = Admission::new(1).burst(3);
+    let few = server(|builder| builder.admission(limit), MemoryStore::new()).await;
+    let store = MemoryStore::new();
+    let leaving = server(|builder| builder.peers_admit(2), store.clone()).await;
+    let staying = server(|builder| builder, store).await;
+    let servers = [
+        ("CAMPANILE_WS_URL", &usual),
+        ("CAMPANILE_WS_FEW_URL", &few),
+        ("CAMPANILE_WS_LEAVING_URL", &leaving),
+        ("CAMPANILE_WS_STAYING_URL", &staying),
+    ];
+    let servers = servers.map(|(name, server)| (name, server.url()));
     let arguments = [
         "--experimental-websocket",
         "--test",
         "--test-force-exit",
         "test/",
     ];
-    let told = run("node", &arguments, &server.url()).await;
+    let told = run("node", &arguments, &servers).await;
     assert!(told.contains("# skipped 0"), "{told}");
 
-    let probe = &server.probe;
+    let probe = &usual.probe;
     let sum = |metric, with: &[&str]| probe.sum(metric, with);
     let replayed = ["websocket.resume.result=replayed"];
     assert_eq!(sum(&metric::WEBSOCKET_RESUME_ATTEMPTS, &replayed), 10);
@@ -163,7 +185,7 @@ async fn the_javascript_module_can_be_packed() {
         return;
     }
     let arguments = ["pack", "--dry-run", "--json", "--offline", "--silent"];
-    let told = run("npm", &arguments, "").await;
+    let told = run("npm", &arguments, &[]).await;
     let packed: serde_json::Value = serde_json::from_str(&told).unwrap();
     let files = packed[0]["files"].as_array().unwrap().iter();
     let files: Vec<_> = files.map(|file| file["path"].as_str().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! A way between client and server that can be cut.
+//! A way between client and server that can be cut, and led to another server.
 
 use std::net::SocketAddr;
 
@@ -8,6 +8,7 @@ use tokio::sync::watch;
 pub struct Gate {
     address: SocketAddr,
     cuts: watch::Sender<usize>,
+    server: watch::Sender<SocketAddr>,
 }
 
 impl Gate {
@@ -16,10 +17,12 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (cuts, cut) = watch::channel(0);
+        let (server, leads_to) = watch::channel(server);
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 let mut cut = cut.clone();
                 cut.mark_unchanged();
+                let server = *leads_to.borrow();
                 tokio::spawn(async move {
                     let mut server = TcpStream::connect(server).await.unwrap();
                     let pass = tokio::io::copy_bidirectional(&mut client, &mut server);
@@ -34,7 +37,11 @@ impl Gate {
                 });
             }
         });
-        Self { address, cuts }
+        Self {
+            address,
+            cuts,
+            server,
+        }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -44,5 +51,10 @@ impl Gate {
     /// Cuts every connection there is.
     pub fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Passes the bytes of later connections to another server.
+    pub fn lead_to(&self, server: SocketAddr) {
+        self.server.send_replace(server);
     }
 }
