@@ -274,7 +274,8 @@ impl Client {
     ///
     /// There is no node, or it does not speak the contract.
     pub async fn dial(&mut self, node: SocketAddr) -> Result<Dialled, Error> {
-        let url = format!("ws://{node}/live?user={}", self.user);
+        let user = &self.user;
+        let url = format!("ws://{node}/live?user={user}&author={user}");
         let mut request = url.into_client_request()?;
         let ask = match self.welcome["rt"].as_str() {
             Some(token) => format!("{token};seq={}", self.seq),
@@ -327,6 +328,14 @@ impl Client {
         }
     }
 
+    /// Says something to the server's application.
+    pub async fn say(&mut self, text: &str) {
+        if let Some(socket) = &mut self.socket {
+            // A socket that is gone is found at the next read.
+            let _ = socket.send(Message::text(text)).await;
+        }
+    }
+
     /// Reads on; returns at each message.
     ///
     /// # Errors
@@ -344,8 +353,9 @@ impl Client {
                     }
                 }
                 Some(Ok(Message::Close(frame))) => {
-                    // The answer to the close frame leaves with the next read.
-                    let _ = socket.next().await;
+                    // What the server makes of the answer is its own affair: the wait that it asks
+                    // for has begun.
+                    let _ = socket.flush().await;
                     self.socket = None;
                     let (code, reason) = frame.map_or((1005, String::new()), |frame| {
                         (frame.code.into(), frame.reason.to_string())

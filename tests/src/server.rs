@@ -68,6 +68,15 @@ impl Server {
         self.stderr.find(wanted).await
     }
 
+    /// Ends it from one moment to the next.
+    ///
+    /// # Panics
+    ///
+    /// When that is not possible.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+
     /// Asks it to stop, as an orchestrator would, and waits for its end.
     ///
     /// # Panics

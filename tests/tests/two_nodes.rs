@@ -1,15 +1,17 @@
-//! Two server processes that share one real Redis: one is killed, and Redis itself is paused and
-//! restarted under them.
+//! Two server processes that share one real Redis: one is killed or stopped, and Redis itself is
+//! paused and restarted under them. The last two are chat servers, as anybody starts them.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use campanile_otlp_receiver::{Receiver, Seen};
 use campanile_tests::live::{Client, Dialled, Node, Redis};
-use campanile_tests::server::HANG;
+use campanile_tests::server::{HANG, Server, vc_server};
+use tokio::process::Command;
 use tokio::time::timeout;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_live-node");
@@ -284,4 +286,131 @@ async fn come_over(client: &mut Client, node: &Node, states: &[&str]) {
     dial(client, node).await;
     assert!(states.contains(&client.state()), "{client:?}");
     assert_eq!(client.sid(), sid);
+}
+
+/// A chat server of the fleet, and where it listens.
+async fn chat(redis: &Redis, receiver: &Receiver) -> (Server, SocketAddr) {
+    let help = Command::new(vc_server()).arg("--help").output().await;
+    let help = String::from_utf8(help.unwrap().stdout).unwrap();
+    let is_able = help.contains("--redis");
+    assert!(
+        is_able,
+        "vc-server was built without Redis: run `cargo build -p vc-server --features redis`"
+    );
+    let secret = "what every node of the test knows";
+    let arguments = ["--redis", &redis.url(), "--resume-key", secret];
+    let endpoint = receiver.grpc_endpoint();
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "500"),
+    ];
+    let server = Server::start(&vc_server(), &arguments, &environment);
+    let url = server.url("chat").await;
+    let address = url.trim_start_matches("http://").parse().unwrap();
+    (server, address)
+}
+
+async fn say(node: SocketAddr, text: &str) {
+    let url = format!("http://{node}/rooms/general/messages");
+    let said = serde_json::json!({"author": "Jun", "text": text});
+    let answer = reqwest::Client::new().post(url).json(&said).send().await;
+    assert_eq!(answer.unwrap().status(), 201);
+}
+
+/// What Jun said, as the client heard it.
+fn said(client: &Client) -> Vec<String> {
+    let events = client
+        .messages
+        .iter()
+        .map(|text| serde_json::from_str(text).unwrap());
+    events
+        .filter(|event: &serde_json::Value| event["type"] == "message")
+        .map(|event| event["message"]["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+async fn hear(client: &mut Client, text: &str) {
+    let reading = async {
+        while said(client).last().is_none_or(|last| last != text) {
+            client.read().await.unwrap();
+        }
+    };
+    let heard = timeout(HANG, reading).await;
+    assert!(heard.is_ok(), "{text:?} did not come: {client:?}");
+}
+
+/// Comes in, and waits until the server has made room: from then on it tells what is said.
+async fn come_in(client: &mut Client, node: SocketAddr) {
+    let dialled = timeout(HANG, client.dial(node)).await.unwrap();
+    assert!(matches!(dialled.unwrap(), Dialled::In));
+    client.say(r#"{"type":"ping","at":1}"#).await;
+    let heard = async { while !client.read().await.unwrap().contains("pong") {} };
+    timeout(HANG, heard).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_chat_server_is_stopped_its_people_go_on_at_the_other_and_miss_nothing() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let receiver = Receiver::start().await.unwrap();
+    let (first, one) = chat(&redis, &receiver).await;
+    let (_second, two) = chat(&redis, &receiver).await;
+    let (mut ines, mut other) = (Client::new("Ines", HOME), Client::new("Kofi", HOME));
+    come_in(&mut ines, one).await;
+    come_in(&mut other, two).await;
+    let sid = ines.sid().to_owned();
+    say(one, "1").await;
+    hear(&mut ines, "1").await;
+    // These wait in a socket that she does not read.
+    say(one, "2").await;
+    say(one, "3").await;
+    let (stopped, after) = tokio::join!(first.stop(), async {
+        loop {
+            if let Err(silence) = ines.read().await {
+                return silence.come_back();
+            }
+        }
+    });
+    assert!(stopped.0.success(), "{}", stopped.1);
+    tokio::time::sleep(after.expect("it says when to come back")).await;
+    come_in(&mut ines, two).await;
+    assert!(matches!(ines.state(), "resumed" | "replayed"), "{ines:?}");
+    assert_eq!(ines.sid(), sid);
+    say(two, "4").await;
+    hear(&mut ines, "4").await;
+    assert_eq!(
+        (said(&ines).join(" "), ines.lost),
+        ("1 2 3 4".to_owned(), 0)
+    );
+    let resumed = receiver.wait_for(|seen| (returned(seen) > 0.5).then_some(()));
+    resumed.called("a return").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_chat_server_is_killed_its_people_go_on_at_the_other_and_read_nothing_twice() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let receiver = Receiver::start().await.unwrap();
+    let (first, one) = chat(&redis, &receiver).await;
+    let (_second, two) = chat(&redis, &receiver).await;
+    let mut ines = Client::new("Ines", HOME);
+    come_in(&mut ines, one).await;
+    let sid = ines.sid().to_owned();
+    for text in ["1", "2"] {
+        say(one, text).await;
+        hear(&mut ines, text).await;
+    }
+    first.kill().await;
+    ines.lose();
+    come_in(&mut ines, two).await;
+    assert_eq!(ines.sid(), sid, "{ines:?}");
+    assert!(
+        matches!(ines.state(), "resumed" | "replayed" | "conflict"),
+        "{ines:?}"
+    );
+    say(two, "3").await;
+    hear(&mut ines, "3").await;
+    assert_eq!((said(&ines).join(" "), ines.lost), ("1 2 3".to_owned(), 0));
 }
