@@ -230,7 +230,7 @@ async fn while_one_node_drains_the_other_is_asked_no_more_than_it_admits_and_nob
     };
     let count = size(300, 8_000);
     let admit = size(50, 250);
-    let deadline = size(3, 15);
+    let deadline = size(3, 20);
     let receiver = Receiver::start().await.unwrap();
     let start = async |more: &[&str]| {
         Node::start(
