@@ -11,8 +11,8 @@ use crate::flow::{Flow, Oldest};
 use crate::ledger::Outcome;
 use crate::mark::Mark;
 use crate::outbox::Waiting;
-use crate::resume::logical::{Identity, Logical};
-use crate::resume::store::Detached;
+use crate::resume::logical::{Debt, Identity, Logical};
+use crate::resume::store::{Before, Detached};
 use crate::sessions::Sessions;
 use crate::settings::Stage;
 
@@ -189,12 +189,15 @@ impl Signal {
         self.logical(|logical| logical.generation)
     }
 
-    /// Counts the loss of a connection that was left open when the store could not be asked.
-    pub(crate) fn settle_debt(&self) {
-        let is_owed = self.logical(|logical| std::mem::take(&mut logical.is_owed));
-        if is_owed == Some(true) {
-            self.series.detachment();
-        }
+    /// Counts the loss of a connection that was left open when the store could not be asked, if
+    /// that is ours by what the store had.
+    pub(crate) fn settle(&self, before: Before) {
+        self.take_debt().settle(Some(before), &self.series);
+    }
+
+    pub(crate) fn take_debt(&self) -> Debt {
+        let debt = self.logical(|logical| std::mem::take(&mut logical.debt));
+        debt.unwrap_or_default()
     }
 
     pub(crate) fn identity(&self) -> Option<Arc<Identity>> {

@@ -167,13 +167,9 @@ impl Sessions {
             signal.order(Order::Revoked);
             cut_later(signal);
         }
-        let ended = waiting.into_iter().filter(|at| {
-            let ended = hub.finish(self, *at, SessionEnd::Revoked);
-            if ended {
-                hub.forget(at.0, at.1);
-            }
-            ended
-        });
+        let ended = waiting
+            .into_iter()
+            .filter(|at| hub.finish(self, *at, SessionEnd::Revoked, None));
         attached.len() + ended.count()
     }
 

@@ -1,7 +1,7 @@
 //! A fleet in virtual time: sessions that lose their connections, come back to any node, too late,
-//! with old or forged tokens, or never; nodes that are killed and replaced. The books of the whole
-//! fleet balance at every checkpoint, and every client has each message once or knows that it is
-//! lost.
+//! with old or forged tokens, or never; nodes that are killed and replaced, and that cannot reach the
+//! store for a while, one of them or all. The books of the whole fleet balance at every checkpoint,
+//! and every client has each message once or knows that it is lost.
 //!
 //! Everything but the wire is real: upgrade, contract, tokens, table, log, keeper and a store that
 //! the nodes share. Twelve seeds by default, each with 160 sessions within ten minutes;
@@ -54,6 +54,10 @@ async fn run(seed: u64, keep: Keep, count: u64, span: Duration) {
     let began = Instant::now();
     let mut rng = Rng::with_seed(seed);
     let fleet = Arc::new(Fleet::start(keep, 3).await);
+    let outages = tokio::spawn({
+        let (fleet, rng) = (fleet.clone(), rng.fork());
+        async move { fleet.outages(rng).await }
+    });
     let mut members = tokio::task::JoinSet::new();
     let mut resident = Vec::new();
     for chapter in 0..10 {
@@ -72,21 +76,26 @@ async fn run(seed: u64, keep: Keep, count: u64, span: Duration) {
             }
         }
         sleep_until(until).await;
-        let state = fleet.checkpoint().await;
+        let calm = fleet.calm().await;
+        let state = fleet.checkpoint(&calm).await;
         resident.push(resident_mib());
         println!(
             "{seed}, {keep:?}, {:?}: {state:?}, {} MiB",
             until - began,
             resident_mib()
         );
-        fleet.kill(rng.usize(..3)).await;
+        fleet.kill(&calm, rng.usize(..3)).await;
     }
     while let Some(ended) = members.join_next().await {
         ended.unwrap();
     }
+    let calm = fleet.calm().await;
+    outages.abort();
+    drop(calm);
     // The last windows, and a second for the keeper.
     sleep(Duration::from_secs(130)).await;
-    let end = fleet.checkpoint().await;
+    let calm = fleet.calm().await;
+    let end = fleet.checkpoint(&calm).await;
     println!("{seed}, {keep:?}, {:?}: {end:?}", began.elapsed());
     assert_eq!(
         (end.attached, end.detached, end.stored, end.pending),

@@ -153,22 +153,19 @@ async fn look(sessions: &Sessions, hub: &Arc<Hub>) {
             false => None,
         };
         match ended {
-            Some(true) => {
-                hub.finish(sessions, at, SessionEnd::Abandoned);
+            Some(Some(before)) if before.is_there() => {
+                hub.finish(sessions, at, SessionEnd::Abandoned, Some(before));
             }
-            Some(false) if over.long => hub.moved(at, Order::Elsewhere),
-            Some(false) => {}
+            Some(_) if over.long => hub.moved(at, Order::Elsewhere),
+            Some(_) => {}
             // Nobody can be asked, and it is over by what is known here.
             None => {
-                hub.finish(sessions, at, SessionEnd::Abandoned);
-                hub.forget(at.0, at.1);
+                hub.finish(sessions, at, SessionEnd::Abandoned, None);
             }
         }
     }
     for at in hub.too_many() {
-        if hub.finish(sessions, at, SessionEnd::Revoked) {
-            hub.forget(at.0, at.1);
-        }
+        hub.finish(sessions, at, SessionEnd::Revoked, None);
     }
     hub.expects_orphans();
     let orphans = asked(sessions, TAKE, store.adopt(hub.node, now, ADOPT)).await;
@@ -231,13 +228,12 @@ pub(crate) async fn flush(sessions: &Sessions, hub: &Arc<Hub>) -> bool {
     }
     hub.saved.notify_waiters();
     for batch in hub.to_forget().chunks(BATCH) {
-        let ends = batch.iter().map(async |(sid, generation)| {
-            let end = store.end(hub.end_of((*sid, *generation)));
-            let end = asked(sessions, END, end).await;
-            if end.is_some() {
-                hub.forgotten(*sid);
+        let ends = batch.iter().map(async |end| {
+            let answer = asked(sessions, END, store.end(*end)).await;
+            if let Some(before) = answer {
+                hub.forgotten(end.sid, before);
             }
-            end.is_some()
+            answer.is_some()
         });
         if join_all(ends).await.contains(&false) {
             break;
@@ -264,8 +260,7 @@ async fn open(sessions: &Sessions, hub: &Arc<Hub>, records: &[Record]) -> bool {
     for (record, answer) in records.iter().zip(&answers) {
         let at = (record.sid, record.generation);
         match answer {
-            Some(Opened::Kept) => hub.opened(at, true),
-            Some(Opened::Taken) => hub.opened(at, false),
+            Some(Opened::Kept(before)) => hub.opened(record, *before),
             Some(Opened::Later) => hub.moved(at, Order::Superseded),
             Some(Opened::Elsewhere) => hub.moved(at, Order::Elsewhere),
             None => hub.unsaved([record.sid]),

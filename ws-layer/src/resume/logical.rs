@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 
-use super::ladder::Rung;
+use super::ladder::{Rung, SessionEnd};
 use super::replay::{Log, LogLimits, Seq};
-use super::store::{Detached, NodeId, Record, Save};
+use super::store::{Before, Detached, NodeId, Record, Save};
 use super::table::Hub;
+use crate::endpoint::Series;
 use crate::mark::Mark;
 use crate::{ClassId, Kind};
 
@@ -50,13 +51,46 @@ pub(crate) struct Logical {
     /// Whether the store has had it from this node at this generation. If so, whoever has taken it
     /// away from us has counted that.
     pub(crate) is_known: bool,
-    /// Whether it lost its connection and came back while the store could not be asked: whether we
-    /// count that, or another node that has adopted it, is decided when it is told.
-    pub(crate) is_owed: bool,
+    pub(crate) debt: Debt,
     /// Whether the keeper knows that there is something to save.
     pub(crate) is_dirty: bool,
     /// The queue in front of the session, which the next connection gets again.
     pub(crate) outbox: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// A session came back, or ended, while the store could not be asked. That is counted; that it had
+/// lost its connection before perhaps not, or another node has settled that, too. Whether we count
+/// one more is decided when the store is told.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Debt {
+    #[default]
+    None,
+    /// It came back, and had lost its connection here, which nobody has counted.
+    Own,
+    /// It came back, and had lost its connection at another node, or that is counted.
+    Return,
+    /// It got another connection, and had not lost the one before.
+    Conflict,
+    /// It ended, and that it had lost its connection is counted.
+    End,
+}
+
+impl Debt {
+    /// Counts what is ours to count, by what the store had; `None` if it has moved on.
+    pub(crate) fn settle(self, before: Option<Before>, series: &Series) {
+        match (self, before) {
+            // What another node thought lost, and counted, has never been away.
+            (Self::Conflict, Some(Before::Others { counted: true })) => {
+                series.session_ended(SessionEnd::Superseded);
+            }
+            (Self::None | Self::Conflict, _) => {}
+            (Self::Own, Some(Before::Nothing | Before::Own))
+            | (Self::Own | Self::Return, Some(Before::Others { counted: false }))
+            | (Self::Own | Self::Return, Some(Before::Ended))
+            | (Self::End, None | Some(Before::Ended)) => series.detachment(),
+            (Self::Own | Self::Return | Self::End, _) => {}
+        }
+    }
 }
 
 /// What is to be written next to a socket that is behind the log.

@@ -93,6 +93,11 @@ impl Record {
         Some(behind <= self.generation.wrapping_sub(self.good))
     }
 
+    /// Whether its node counts that it lost its connection.
+    pub fn is_counted(&self) -> bool {
+        self.detached.is_some_and(|detached| detached.counted)
+    }
+
     /// Whether its window is over.
     pub fn is_over(&self, now: u64) -> bool {
         self.detached
@@ -131,16 +136,41 @@ pub struct Save {
     pub entries: Vec<Logged>,
 }
 
+/// What a store had of a session that a node opens or ends, and with which that node may have gone
+/// on without the store.
+///
+/// It settles who counts that the session lost the connection it had before: what the store says to
+/// be [counted](Detached::counted) its holder counts, or has counted; the rest whoever takes it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Before {
+    /// Nothing: it is new, or no node has told of it.
+    Nothing,
+    /// The caller held it.
+    Own,
+    /// Another node held it, which was told.
+    Others {
+        /// Whether that one counts that the session lost its connection; else it is for the caller.
+        counted: bool,
+    },
+    /// It was ended, and all that had happened was counted: that it went on is for the caller.
+    Ended,
+}
+
+impl Before {
+    /// Whether the store had the session.
+    pub fn is_there(self) -> bool {
+        matches!(self, Self::Own | Self::Others { .. })
+    }
+}
+
 /// What became of a session that a node opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Opened {
     /// It is the caller's.
-    Kept,
-    /// It is the caller's; another node held it, and was told.
-    Taken,
+    Kept(Before),
     /// A later generation is there: its client has gone on elsewhere.
     Later,
-    /// It has ended, or another node has it at this generation.
+    /// It was ended at this generation or a later one, or another node has it at this generation.
     Elsewhere,
 }
 
@@ -177,9 +207,10 @@ pub struct End {
     pub generation: u32,
     /// Who says so.
     pub node: NodeId,
-    /// Whether that node had the session itself, and has counted its loss of a connection if there
-    /// was one. Else that is for the node that holds it.
-    pub counted: bool,
+    /// Whether it is the end of what the store says to be [counted](Detached::counted). Else that
+    /// is for its holder to end, too: the caller has had the session itself at this generation, and
+    /// what it has counted of it is settled.
+    pub closes: bool,
 }
 
 /// The answer to a [`Claim`].
@@ -228,7 +259,7 @@ pub enum Note {
     Ended {
         /// The session.
         sid: u128,
-        /// The generation that it was at.
+        /// The generation that it was at there, perhaps a later one than here.
         generation: u32,
         /// Whether it is for the node that is told to count that its session lost the connection,
         /// if it has not done so; else a node that has done so counts the end, too.
@@ -269,7 +300,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// two nodes that both went on without the store, the first one to tell has it. Only from a
     /// node that has adopted it, and that does not [count](Detached::counted) it yet, may it be
     /// taken back. A node from which the session is taken is told ([`Note::Claimed`]), and that it
-    /// is its own to count if its generation was an earlier one.
+    /// is its own to count exactly if the record said that it was [counted](Detached::counted).
     fn open<'a>(&'a self, record: &'a Record) -> Answer<'a, Opened>;
 
     /// Writes news about sessions, many at once; one answer for each.
@@ -279,9 +310,13 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// count exactly if the record said that it was [counted](Detached::counted).
     fn claim(&self, claim: Claim) -> Answer<'_, Claimed>;
 
-    /// Ends a session for good, if it is still at this generation. Whether it was. If another node
-    /// than the caller holds it, that one is told ([`Note::Ended`]).
-    fn end(&self, end: End) -> Answer<'_, bool>;
+    /// Ends a session for good, if it is at this generation, or at an earlier one because its node
+    /// has gone on without the store. Says what was there; `None` if it is at a later generation, or
+    /// was ended at one. That it is over is known for five minutes. If another node than the caller
+    /// holds it, that one is told ([`Note::Ended`]), and that it is its own to count exactly if the
+    /// record said that it was [counted](Detached::counted), and the end [closes](End::closes) that
+    /// or is at a later generation.
+    fn end(&self, end: End) -> Answer<'_, Option<Before>>;
 
     /// Renews the node's lease for `lease` milliseconds, and fetches what it was told. A store that
     /// has a clock of its own may judge leases by that one.

@@ -33,6 +33,7 @@ use crate::line::Signal;
 use crate::mark::Mark;
 use crate::sessions::Sessions;
 
+use news::Gone;
 use orphans::Orphan;
 pub(crate) use watch::log_end;
 
@@ -42,7 +43,7 @@ pub(crate) struct Hub {
     pub(crate) node: NodeId,
     table: Mutex<Table>,
     dirty: Mutex<Vec<u128>>,
-    gone: Mutex<HashMap<u128, u32>>,
+    gone: Mutex<HashMap<u128, Gone>>,
     /// There is something to save.
     pub(crate) work: Notify,
     /// Something was saved.
@@ -257,6 +258,20 @@ impl Held {
             Self::Adopted(orphan) => Some(orphan.record.generation),
             _ => self.signal()?.generation(),
         }
+    }
+
+    /// Whether it is counted here that it lost its connection.
+    fn is_counted(&self) -> bool {
+        match self {
+            Self::Attached(_) => false,
+            Self::Detached(away) => away.standing == Standing::Counted,
+            Self::Adopted(orphan) => orphan.is_counted(),
+        }
+    }
+
+    /// Whether the store has had it from us at this generation; `None` if it is another node's.
+    fn is_known(&self) -> Option<bool> {
+        self.signal()?.logical(|logical| logical.is_known)
     }
 }
 

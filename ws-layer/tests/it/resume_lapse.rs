@@ -5,6 +5,7 @@ use std::time::Duration;
 use campanile_ws::resume::store::{MemoryStore, NodeId, Opened, Record, SessionStore};
 use campanile_ws::resume::{Keep, Seq};
 
+use crate::resume::until;
 use crate::resume_nodes::{Pair, until_stored};
 
 #[tokio::test]
@@ -150,6 +151,71 @@ async fn of_two_nodes_that_went_on_without_the_store_the_first_to_tell_has_the_s
         winner.push("still here").await;
         assert_eq!(client.text().await, "still here");
     }
+}
+
+#[tokio::test]
+async fn a_session_that_went_on_unheard_and_ended_is_not_abandoned_where_it_was_lost() {
+    for has_noticed in [true, false] {
+        let pair = Pair::start(Keep::OnDetach).await;
+        let old = pair.one.dial("new").await;
+        let token = old.token();
+        until_stored(&pair.store, 2).await;
+        let kept = (!has_noticed).then_some(old);
+        if has_noticed {
+            pair.one.detached(1).await;
+        }
+        pair.other.cut(true);
+        let mut new = pair.two.resume(&token, 0).await;
+        assert_eq!(new.state(), "resynced");
+        new.socket.close(None).await.unwrap();
+        let ended = || pair.two.ends("client") == 1;
+        until("the end", ended).await;
+        pair.other.cut(false);
+        // It is over for all, and its way back is counted like any other.
+        pair.detachments(2).await;
+        pair.one.detached(0).await;
+        until_stored(&pair.store, 1).await;
+        pair.assert_identity();
+        drop(kept);
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_window_ends_on_two_nodes_that_cannot_agree_is_lost_as_often() {
+    let pair = Pair::start(Keep::OnDetach).await;
+    drop(pair.one.dial("new").await);
+    pair.one.detached(1).await;
+    pair.line.cut(true);
+    pair.one.wall.advance(Duration::from_secs(6));
+    pair.two.detached(2).await;
+    pair.one.wall.advance(Duration::from_secs(120));
+    let abandoned = || pair.one.ends("abandoned") == 1 && pair.two.ends("abandoned") == 2;
+    until("the ends", abandoned).await;
+    pair.line.cut(false);
+    pair.detachments(3).await;
+    pair.assert_identity();
+}
+
+#[tokio::test]
+async fn a_session_that_was_thought_lost_and_only_got_another_connection_is_lost_and_superseded() {
+    let pair = Pair::start(Keep::OnDetach).await;
+    let old = pair.one.dial("new").await;
+    until_stored(&pair.store, 2).await;
+    pair.line.cut(true);
+    let new = pair.one.resume(&old.token(), 0).await;
+    assert_eq!(new.state(), "conflict");
+    for waiting in 0..2 {
+        pair.one.wall.advance(Duration::from_secs(6));
+        match waiting {
+            0 => pair.two.waiting(2).await,
+            _ => pair.two.detached(2).await,
+        }
+    }
+    pair.line.cut(false);
+    until("its end", || pair.one.ends("superseded") == 1).await;
+    pair.two.detached(1).await;
+    assert_eq!((pair.one.detachments(), pair.two.detachments()), (0, 2));
+    pair.assert_identity();
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use campanile_semconv::{metric, span};
 use campanile_ws::resume::store::{
-    Adopted, Answer, Beat, Claim, Claimed, End, MemoryStore, NodeId, Opened, Record, Save, Saved,
-    SessionStore, StoreError,
+    Adopted, Answer, Beat, Before, Claim, Claimed, End, MemoryStore, NodeId, Opened, Record, Save,
+    Saved, SessionStore, StoreError,
 };
 use campanile_ws::resume::{Keep, Resume};
 use campanile_ws::{Builder, Pushed};
@@ -75,7 +75,7 @@ impl SessionStore for Unreliable {
         self.ask(async move |store| store.claim(claim).await)
     }
 
-    fn end(&self, end: End) -> Answer<'_, bool> {
+    fn end(&self, end: End) -> Answer<'_, Option<Before>> {
         self.ask(async move |store| store.end(end).await)
     }
 

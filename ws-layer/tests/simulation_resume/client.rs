@@ -1,6 +1,7 @@
 //! A client that lives at random, and checks all that it is told.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::ws::Message as Sent;
@@ -94,9 +95,10 @@ impl Member {
     }
 
     /// Puts messages into the outbox of the session, wherever that is, and gives its node the time
-    /// to hand them over: what is pushed in the very moment of a claim elsewhere is lost.
+    /// to hand them over: what is pushed in the very moment of a claim elsewhere is lost, and so is
+    /// what a node that cannot reach the store never gets to tell.
     async fn push(&mut self, count: u64) {
-        let Some(outbox) = self.fleet.outbox(self.id) else {
+        let Some((outbox, is_unsure)) = self.fleet.outbox(self.id) else {
             return;
         };
         for _ in 0..count {
@@ -110,6 +112,7 @@ impl Member {
             }
         }
         sleep(Duration::from_millis(50)).await;
+        self.is_blurred |= is_unsure.load(Ordering::Relaxed);
     }
 
     async fn dial(&mut self, header: &str) -> Value {

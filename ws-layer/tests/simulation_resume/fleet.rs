@@ -13,13 +13,14 @@ use axum::routing::any;
 use axum::serve::Listener;
 use campanile_semconv::metric::{self, Metric};
 use campanile_ws::resume::store::{
-    Adopted, Answer, Beat, Claim, Claimed, End, MemoryStore, NodeId, Opened, Record, Save, Saved,
-    SessionStore,
+    Adopted, Answer, Beat, Before, Claim, Claimed, End, MemoryStore, NodeId, Opened, Record, Save,
+    Saved, SessionStore,
 };
 use campanile_ws::resume::{Keep, Key, Keys, Resume, Rung, StoreError};
 use campanile_ws::{Outbox, OutboxLimits, Sessions, Upgrade};
+use fastrand::Rng;
 use tokio::io::DuplexStream;
-use tokio::sync::{RwLock, mpsc};
+use tokio::sync::{RwLock, RwLockWriteGuard, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -29,10 +30,14 @@ use crate::probe::Probe;
 pub const WINDOW: Duration = Duration::from_secs(120);
 /// How long a node that says nothing counts as alive.
 const LEASE: Duration = Duration::from_secs(5);
+/// How long a node may be unable to reach the store.
+const LONGEST_OUTAGE: Duration = Duration::from_secs(18);
+/// After so long all nodes have told what they could not during an outage.
+const SETTLED: Duration = Duration::from_secs(12);
 /// Messages that a session keeps.
 pub const BUFFER: usize = 64;
 
-/// A store that a dead node cannot reach any more.
+/// A store that a node cannot reach during an outage, and a dead one not any more.
 #[derive(Clone, Debug)]
 struct Line {
     store: MemoryStore,
@@ -61,7 +66,7 @@ impl SessionStore for Line {
         self.or_cut(|| self.store.claim(claim))
     }
 
-    fn end(&self, end: End) -> Answer<'_, bool> {
+    fn end(&self, end: End) -> Answer<'_, Option<Before>> {
         self.or_cut(|| self.store.end(end))
     }
 
@@ -104,6 +109,8 @@ struct Node {
     sessions: Sessions,
     probe: Probe,
     is_cut: Arc<AtomicBool>,
+    /// Whether it may not have told all that it knows.
+    is_unsure: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -112,6 +119,7 @@ struct Node {
 struct Home {
     incarnation: u64,
     outbox: Outbox<Sent>,
+    is_unsure: Arc<AtomicBool>,
 }
 
 type Homes = Arc<Mutex<HashMap<u64, Home>>>;
@@ -127,6 +135,8 @@ pub struct Fleet {
     buried: Mutex<Vec<Books>>,
     /// Members act while they hold it for reading.
     pub gate: RwLock<()>,
+    /// Held by an outage, and by those that want none.
+    weather: tokio::sync::Mutex<()>,
     /// What the members were told, by rung.
     told: Mutex<HashMap<String, i64>>,
 }
@@ -181,6 +191,13 @@ impl Books {
     }
 }
 
+/// No member acts, and every node reaches the store. A node that dies during an outage takes what it
+/// could not tell with it.
+pub struct Calm<'a> {
+    _still: RwLockWriteGuard<'a, ()>,
+    _fair: tokio::sync::MutexGuard<'a, ()>,
+}
+
 impl Fleet {
     pub async fn start(keep: Keep, nodes: u64) -> Self {
         let fleet = Self {
@@ -191,6 +208,7 @@ impl Fleet {
             homes: Homes::default(),
             buried: Mutex::default(),
             gate: RwLock::new(()),
+            weather: tokio::sync::Mutex::default(),
             told: Mutex::default(),
         };
         let all = (0..nodes).map(|incarnation| fleet.node(incarnation));
@@ -217,9 +235,10 @@ impl Fleet {
             .resume(resume)
             .spans_per_second(0)
             .build();
-        let homes = self.homes.clone();
+        let is_unsure = Arc::new(AtomicBool::new(false));
+        let (homes, node_is_unsure) = (self.homes.clone(), is_unsure.clone());
         let live = move |headers: HeaderMap, upgrade: Upgrade| {
-            let homes = homes.clone();
+            let (homes, is_unsure) = (homes.clone(), node_is_unsure.clone());
             async move {
                 let member: u64 = headers["member"].to_str().unwrap().parse().unwrap();
                 let upgrade = upgrade.read_buffer_size(1024).write_buffer_size(0);
@@ -230,6 +249,7 @@ impl Fleet {
                     let home = Home {
                         incarnation,
                         outbox,
+                        is_unsure,
                     };
                     homes.lock().unwrap().insert(member, home);
                     while let Some(Ok(_)) = session.recv().await {}
@@ -247,6 +267,7 @@ impl Fleet {
             sessions,
             probe,
             is_cut,
+            is_unsure,
             task,
         }
     }
@@ -264,10 +285,12 @@ impl Fleet {
         nodes.iter().any(|node| node.incarnation == incarnation)
     }
 
-    /// Where to push for a member, unless its node is dead.
-    pub fn outbox(&self, member: u64) -> Option<Outbox<Sent>> {
+    /// Where to push for a member, and whether that node cannot reach the store, or could not a
+    /// moment ago; unless it is dead.
+    pub fn outbox(&self, member: u64) -> Option<(Outbox<Sent>, Arc<AtomicBool>)> {
         let homes = self.homes.lock().unwrap();
-        homes.get(&member).map(|home| home.outbox.clone())
+        let home = homes.get(&member)?;
+        Some((home.outbox.clone(), home.is_unsure.clone()))
     }
 
     pub fn forget(&self, member: u64) {
@@ -280,11 +303,32 @@ impl Fleet {
         *told.entry(state.to_owned()).or_default() += 1;
     }
 
+    /// Again and again, some nodes or all of them cannot reach the store for a while.
+    pub async fn outages(&self, mut rng: Rng) {
+        loop {
+            sleep(Duration::from_secs_f64(rng.f64() * 60.0)).await;
+            let _turn = self.weather.lock().await;
+            let which = rng.usize(1..8);
+            let set = |flag: fn(&Node) -> &AtomicBool, to| {
+                let nodes = self.nodes.lock().unwrap();
+                let cut = nodes
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| which & 1 << i != 0);
+                cut.for_each(|(_, node)| flag(node).store(to, Ordering::Relaxed));
+            };
+            set(|node| &node.is_unsure, true);
+            set(|node| &node.is_cut, true);
+            sleep(LONGEST_OUTAGE.mul_f64(rng.f64())).await;
+            set(|node| &node.is_cut, false);
+            sleep(Duration::from_secs(1)).await;
+            set(|node| &node.is_unsure, false);
+        }
+    }
+
     /// The node in this place is gone from one moment to the next, and a new one takes its place.
     /// Its clients notice when its lease is over and the others have taken its sessions on.
-    pub async fn kill(&self, place: usize) {
-        let _still = self.gate.write().await;
-        sleep(Duration::from_millis(50)).await;
+    pub async fn kill(&self, _: &Calm<'_>, place: usize) {
         let orphans = self.bury(place);
         // Each node takes on 256 a second.
         sleep(LEASE + Duration::from_secs(2) + Duration::from_secs(1) * orphans / 256).await;
@@ -310,10 +354,18 @@ impl Fleet {
         books
     }
 
-    /// Stops the world, lets the nodes tell each other what they have to, and does the sums.
-    pub async fn checkpoint(&self) -> State {
-        let _still = self.gate.write().await;
-        sleep(Duration::from_secs(2)).await;
+    /// Stops the world, and lets the nodes tell each other what they have to.
+    pub async fn calm(&self) -> Calm<'_> {
+        let calm = Calm {
+            _still: self.gate.write().await,
+            _fair: self.weather.lock().await,
+        };
+        sleep(SETTLED).await;
+        calm
+    }
+
+    /// Does the sums.
+    pub async fn checkpoint(&self, _: &Calm<'_>) -> State {
         let books = self.books();
         let nodes = self.nodes.lock().unwrap();
         let mut state = State {

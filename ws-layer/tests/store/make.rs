@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use axum::body::Bytes;
 use campanile_ws::resume::store::{
-    Claim, Claimed, Detached, End, NodeId, Note, Opened, Record, Save, Saved, SessionStore, Taken,
+    Before, Claim, Claimed, Detached, End, NodeId, Note, Opened, Record, Save, Saved, SessionStore,
+    Taken,
 };
 use campanile_ws::resume::{Logged, Seq};
 use campanile_ws::{Cause, ClassId, Kind};
@@ -97,7 +98,8 @@ pub(crate) async fn detached(store: &impl SessionStore, sid: u128, node: NodeId)
         complete: true,
         ..record(sid, node)
     };
-    assert_eq!(store.open(&record).await.unwrap(), Opened::Kept);
+    let opened = store.open(&record).await.unwrap();
+    assert_eq!(opened, Opened::Kept(Before::Nothing));
     record
 }
 
@@ -127,12 +129,12 @@ pub(crate) fn note(sid: u128, generation: u32, yours: bool) -> Note {
     }
 }
 
-/// A node that has had a session says that it is over.
+/// A node that has had a session, and counted that it lost its connection, says that it is over.
 pub(crate) fn end(node: NodeId, sid: u128, generation: u32) -> End {
     End {
         sid,
         generation,
         node,
-        counted: true,
+        closes: true,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use campanile_ws::resume::Seq;
-use campanile_ws::resume::store::{Claimed, Opened, RedisStore, Save, Saved, SessionStore};
+use campanile_ws::resume::store::{Before, Claimed, Opened, RedisStore, Save, Saved, SessionStore};
 
 use crate::make::*;
 use crate::server::Redis;
@@ -44,7 +44,8 @@ async fn a_redis_that_was_restarted_is_found_again_and_knows_nothing() {
     };
     let store = RedisStore::connect(&server.url()).unwrap();
     let held = record(1, A);
-    assert_eq!(store.open(&held).await.unwrap(), Opened::Kept);
+    let opened = store.open(&held).await.unwrap();
+    assert_eq!(opened, Opened::Kept(Before::Nothing));
     server.kill();
     all_fail(&store).await;
     server.restart().await;
@@ -54,7 +55,8 @@ async fn a_redis_that_was_restarted_is_found_again_and_knows_nothing() {
     let answer = store.claim(claim(1, 1, B)).await.unwrap();
     assert!(matches!(answer, Claimed::Unknown));
     // The holder tells it again what it has.
-    assert_eq!(store.open(&held).await.unwrap(), Opened::Kept);
+    let opened = store.open(&held).await.unwrap();
+    assert_eq!(opened, Opened::Kept(Before::Nothing));
     let news = Save {
         sent: Seq(1),
         entries: vec![message(1)],
@@ -155,8 +157,10 @@ async fn every_key_has_its_prefix_and_its_end() {
         assert!((1..=most * 1000).contains(&left), "{key} {left}");
     }
     // When all is over there is nothing left but who is there.
-    assert!(store.end(end(A, 1, 1)).await.unwrap());
-    assert!(store.end(end(B, 2, 1)).await.unwrap());
+    for (node, sid) in [(A, 1), (B, 2)] {
+        let ended = store.end(end(node, sid, 1)).await.unwrap();
+        assert!(ended.is_some_and(Before::is_there), "{ended:?}");
+    }
     store.leave(A).await.unwrap();
     store.leave(B).await.unwrap();
     assert!(store.adopt(C, now(), 10).await.unwrap().is_empty());

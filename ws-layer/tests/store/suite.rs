@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use campanile_ws::Cause;
 use campanile_ws::resume::Seq;
 use campanile_ws::resume::store::{
-    Adopted, Claim, Claimed, Detached, End, NodeId, Note, Opened, Record, Save, Saved, SessionStore,
+    Adopted, Before, Claim, Claimed, Detached, End, NodeId, Note, Opened, Record, Save, Saved,
+    SessionStore,
 };
 use tokio::task::JoinSet;
 
@@ -13,7 +14,8 @@ use crate::make::*;
 
 pub(crate) async fn a_claimed_session_is_as_it_was_saved(store: impl SessionStore) {
     let opened = record(7, A);
-    assert_eq!(store.open(&opened).await.unwrap(), Opened::Kept);
+    let kept = store.open(&opened).await.unwrap();
+    assert_eq!(kept, Opened::Kept(Before::Nothing));
     let news = Save {
         mark: Some([3; 25]),
         sent: Seq(3),
@@ -157,7 +159,7 @@ pub(crate) async fn a_holder_that_was_overtaken_is_fenced(store: impl SessionSto
     };
     assert_eq!(save_one(&store, late).await, Saved::Fenced);
     assert_eq!(store.open(&old).await.unwrap(), Opened::Later);
-    assert!(!store.end(end(A, 1, 1)).await.unwrap());
+    assert_eq!(store.end(end(A, 1, 1)).await.unwrap(), None);
     let notes = store.beat(A, now(), LONG).await.unwrap().notes;
     assert_eq!(notes, [note(1, 2, true)]);
     assert!(
@@ -292,12 +294,14 @@ pub(crate) async fn what_left_the_holders_log_leaves_the_store(store: impl Sessi
     );
 }
 
-pub(crate) async fn a_session_ends_once_and_at_its_generation(store: impl SessionStore) {
+pub(crate) async fn a_session_ends_once_and_not_at_an_earlier_generation(store: impl SessionStore) {
     detached(&store, 1, A).await;
-    assert!(!store.end(end(A, 1, 0)).await.unwrap());
-    assert!(!store.end(end(A, 1, 2)).await.unwrap());
-    assert!(store.end(end(A, 1, 1)).await.unwrap());
-    assert!(!store.end(end(A, 1, 1)).await.unwrap());
+    assert_eq!(store.end(end(A, 1, 0)).await.unwrap(), None);
+    let ended = store.end(end(A, 1, 1)).await.unwrap();
+    assert_eq!(ended, Some(Before::Own));
+    let again = store.end(end(A, 1, 1)).await.unwrap();
+    assert_eq!(again, Some(Before::Ended));
+    assert_eq!(store.end(end(A, 1, 0)).await.unwrap(), None);
     let answer = store.claim(claim(1, 1, B)).await.unwrap();
     assert!(matches!(answer, Claimed::Unknown));
     assert_eq!(save_one(&store, save(&record(1, A))).await, Saved::Fenced);
@@ -309,7 +313,7 @@ pub(crate) async fn an_end_and_a_claim_at_once_have_one_winner(store: impl Sessi
         let other = store.clone();
         let end = tokio::spawn(async move { other.end(end(A, sid, 1)).await.unwrap() });
         let claimed = store.claim(claim(sid, 1, B)).await.unwrap();
-        let ended = end.await.unwrap();
+        let ended = end.await.unwrap().is_some();
         match claimed {
             Claimed::Taken(_) => assert!(!ended),
             Claimed::Unknown => assert!(ended),
@@ -439,7 +443,8 @@ pub(crate) async fn a_holder_that_wakes_after_its_sessions_were_adopted_is_fence
     store.beat(A, now(), LONG).await.unwrap();
     assert_eq!(save_one(&store, save(&held)).await, Saved::Fenced);
     // Its connection is still open: it says so, and whoever adopted it forgets it.
-    assert_eq!(store.open(&held).await.unwrap(), Opened::Taken);
+    let opened = store.open(&held).await.unwrap();
+    assert_eq!(opened, Opened::Kept(Before::Others { counted: false }));
     let notes = store.beat(B, now(), LONG).await.unwrap().notes;
     assert_eq!(notes, [note(1, 1, false)]);
     assert_eq!(save_one(&store, save(&held)).await, Saved::Kept);
@@ -486,9 +491,11 @@ pub(crate) async fn of_two_nodes_at_one_generation_the_first_to_tell_has_the_ses
         generation: 2,
         ..record(1, node)
     };
-    assert_eq!(store.open(&next(B)).await.unwrap(), Opened::Taken);
+    let opened = store.open(&next(B)).await.unwrap();
+    assert_eq!(opened, Opened::Kept(Before::Others { counted: true }));
     assert_eq!(store.open(&next(C)).await.unwrap(), Opened::Elsewhere);
-    assert_eq!(store.open(&next(B)).await.unwrap(), Opened::Kept, "again");
+    let again = store.open(&next(B)).await.unwrap();
+    assert_eq!(again, Opened::Kept(Before::Own));
     let notes = store.beat(A, now(), LONG).await.unwrap().notes;
     assert_eq!(notes, [note(1, 2, true)], "it lost its connection there");
     for node in [B, C] {
@@ -499,44 +506,98 @@ pub(crate) async fn of_two_nodes_at_one_generation_the_first_to_tell_has_the_ses
     assert_eq!(save_one(&store, save(&next(C))).await, Saved::Fenced);
 }
 
+/// A node is told that another one has ended a session.
+fn ended(sid: u128, generation: u32, yours: bool) -> Note {
+    Note::Ended {
+        sid,
+        generation,
+        yours,
+    }
+}
+
 pub(crate) async fn a_session_that_was_ended_stays_so_and_its_holder_is_told(
     store: impl SessionStore,
 ) {
     store.beat(A, now(), LONG).await.unwrap();
     let held = detached(&store, 1, A).await;
-    let by_token = End {
-        counted: false,
-        ..end(B, 1, 1)
-    };
-    assert!(store.end(by_token).await.unwrap());
+    let over = store.end(end(B, 1, 1)).await.unwrap();
+    assert_eq!(over, Some(Before::Others { counted: true }));
     let notes = store.beat(A, now(), LONG).await.unwrap().notes;
-    assert_eq!(
-        notes,
-        [Note::Ended {
-            sid: 1,
-            generation: 1,
-            yours: true
-        }]
-    );
+    assert_eq!(notes, [ended(1, 1, true)]);
     assert_eq!(store.open(&held).await.unwrap(), Opened::Elsewhere);
     // A node that went on with it meanwhile begins it anew.
     let later = Record {
         generation: 2,
         ..held
     };
-    assert_eq!(store.open(&later).await.unwrap(), Opened::Kept);
-    assert!(store.end(end(A, 1, 2)).await.unwrap());
+    let opened = store.open(&later).await.unwrap();
+    assert_eq!(opened, Opened::Kept(Before::Ended));
+    let over = store.end(end(A, 1, 2)).await.unwrap();
+    assert_eq!(over, Some(Before::Own));
     let beat = store.beat(A, now(), LONG).await.unwrap();
     assert!(beat.notes.is_empty(), "it knows that");
-    detached(&store, 2, A).await;
-    assert!(store.end(end(B, 2, 1)).await.unwrap());
-    let notes = store.beat(A, now(), LONG).await.unwrap().notes;
-    let counted = Note::Ended {
-        sid: 2,
-        generation: 1,
-        yours: false,
+    let twin = End {
+        closes: false,
+        ..end(B, 2, 1)
     };
-    assert_eq!(notes, [counted], "by a node that had it, too");
+    detached(&store, 2, A).await;
+    let over = store.end(twin).await.unwrap();
+    assert_eq!(over, Some(Before::Others { counted: false }));
+    let notes = store.beat(A, now(), LONG).await.unwrap().notes;
+    assert_eq!(notes, [ended(2, 1, false)], "what it counted is still open");
+}
+
+pub(crate) async fn the_end_of_a_session_that_went_on_unheard_ends_what_is_known_of_it(
+    store: impl SessionStore,
+) {
+    store.beat(A, now(), LONG).await.unwrap();
+    let unheard = |sid| End {
+        closes: false,
+        ..end(B, sid, 3)
+    };
+    // Its holder has lost the connection and counts that.
+    let held = detached(&store, 1, A).await;
+    let over = store.end(unheard(1)).await.unwrap();
+    assert_eq!(over, Some(Before::Others { counted: true }));
+    // Its holder has not noticed.
+    store.open(&record(2, A)).await.unwrap();
+    let over = store.end(unheard(2)).await.unwrap();
+    assert_eq!(over, Some(Before::Others { counted: false }));
+    let notes = store.beat(A, now(), LONG).await.unwrap().notes;
+    assert_eq!(notes, [ended(1, 3, true), ended(2, 3, false)]);
+    assert_eq!(save_one(&store, save(&held)).await, Saved::Fenced);
+    assert_eq!(store.open(&held).await.unwrap(), Opened::Elsewhere);
+    let answer = store.claim(claim(1, 1, C)).await.unwrap();
+    assert!(matches!(answer, Claimed::Unknown), "{answer:?}");
+    // Its holder has ended it, or has told nobody.
+    detached(&store, 3, A).await;
+    store.end(end(A, 3, 1)).await.unwrap();
+    let over = store.end(unheard(3)).await.unwrap();
+    assert_eq!(over, Some(Before::Ended));
+    let over = store.end(unheard(4)).await.unwrap();
+    assert_eq!(over, Some(Before::Nothing));
+    for sid in 1..=4 {
+        let opened = store.open(&record(sid, A)).await.unwrap();
+        assert_eq!(opened, Opened::Elsewhere, "it is over");
+    }
+}
+
+pub(crate) async fn who_goes_on_with_a_session_learns_whether_its_loss_is_counted(
+    store: impl SessionStore,
+) {
+    store.beat(A, now(), LONG).await.unwrap();
+    detached(&store, 1, A).await;
+    store.open(&record(2, A)).await.unwrap();
+    for (sid, counted) in [(1, true), (2, false)] {
+        let next = Record {
+            generation: 2,
+            ..record(sid, B)
+        };
+        let opened = store.open(&next).await.unwrap();
+        assert_eq!(opened, Opened::Kept(Before::Others { counted }));
+        let notes = store.beat(A, now(), LONG).await.unwrap().notes;
+        assert_eq!(notes, [note(sid, 2, counted)]);
+    }
 }
 
 pub(crate) async fn a_node_learns_that_its_lease_was_over(store: impl SessionStore) {
@@ -567,7 +628,8 @@ pub(crate) async fn a_session_that_is_opened_anew_begins_without_messages(
         detached: lost(now()),
         ..held
     };
-    assert_eq!(store.open(&ahead).await.unwrap(), Opened::Kept);
+    let opened = store.open(&ahead).await.unwrap();
+    assert_eq!(opened, Opened::Kept(Before::Own));
     let taken = take(&store, claim(1, 2, B)).await;
     assert_eq!(taken.before, ahead);
     assert!(taken.entries.is_empty());
@@ -641,15 +703,20 @@ async fn history(store: &impl SessionStore, seed: u64) {
                     Some(known) if known.generation == generation && known.node != node => {
                         Opened::Elsewhere
                     }
-                    Some(known) if known.node != node => Opened::Taken,
-                    _ => Opened::Kept,
+                    Some(known) if known.node != node => {
+                        let counted = known.is_counted();
+                        Opened::Kept(Before::Others { counted })
+                    }
+                    Some(_) => Opened::Kept(Before::Own),
+                    None if ended.contains_key(&sid) => Opened::Kept(Before::Ended),
+                    None => Opened::Kept(Before::Nothing),
                 };
                 assert_eq!(
                     store.open(&opened).await.unwrap(),
                     expected,
                     "{seed} {step}"
                 );
-                if matches!(expected, Opened::Kept | Opened::Taken) {
+                if matches!(expected, Opened::Kept(_)) {
                     model.insert(sid, opened);
                 }
             }
@@ -710,10 +777,23 @@ async fn history(store: &impl SessionStore, seed: u64) {
                 }
             }
             (_, Some(known)) => {
-                let generation = known.generation + u32::from(random.bool());
-                let is_over = store.end(end(node, sid, generation)).await.unwrap();
-                assert_eq!(is_over, generation == known.generation);
-                if is_over {
+                let generation = known.generation + random.u32(0..3) - 1;
+                let closes = random.bool();
+                let over = End {
+                    closes,
+                    ..end(node, sid, generation)
+                };
+                let before = store.end(over).await.unwrap();
+                let closes = closes || generation > known.generation;
+                let expected = match &known {
+                    _ if generation < known.generation => None,
+                    known if known.node == node => Some(Before::Own),
+                    known => Some(Before::Others {
+                        counted: closes && known.is_counted(),
+                    }),
+                };
+                assert_eq!(before, expected, "{seed} {step}");
+                if before.is_some() {
                     model.remove(&sid);
                     ended.insert(sid, generation);
                 }
@@ -735,12 +815,8 @@ async fn history(store: &impl SessionStore, seed: u64) {
     for one in adopted {
         let known = &model[&one.record.sid];
         assert_eq!(one.was_attached, known.detached.is_none());
-        assert!(
-            store
-                .end(end(heir, one.record.sid, one.record.generation))
-                .await
-                .unwrap()
-        );
+        let over = end(heir, one.record.sid, one.record.generation);
+        assert_eq!(store.end(over).await.unwrap(), Some(Before::Own));
     }
     store.leave(heir).await.unwrap();
 }

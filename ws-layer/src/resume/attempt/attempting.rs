@@ -10,7 +10,7 @@ use crate::resume::keeper::{CLAIM, END, asked};
 use crate::resume::ladder::Rung;
 use crate::resume::logical::Plan;
 use crate::resume::replay::Seq;
-use crate::resume::store::{Claim, Claimed, End, Record, Taken};
+use crate::resume::store::{Before, Claim, Claimed, Record, Taken};
 use crate::resume::table::{Hub, Local, valid};
 use crate::resume::token::Token;
 use crate::{Role, Sessions};
@@ -110,15 +110,18 @@ impl Attempting<'_> {
 
     async fn supersede(&self, generation: u32) {
         let at = (self.token.sid, generation);
-        let counted = self.hub.generation(at.0) == Some(generation);
-        let end = End {
-            counted,
-            ..self.hub.end_of(at)
+        let end = self.hub.settings.store.end(self.hub.end_of(at));
+        let ended = asked(self.sessions, END, end).await;
+        let Some(before) = ended.flatten().filter(|before| before.is_there()) else {
+            return;
         };
-        let ended = asked(self.sessions, END, self.hub.settings.store.end(end)).await;
-        if ended == Some(true) && !self.hub.finish(self.sessions, at, SessionEnd::Superseded) {
+        let end = SessionEnd::Superseded;
+        if !self.hub.finish(self.sessions, at, end, Some(before)) {
             let series = self.sessions.series(self.who.endpoint, Role::Server);
-            series.session_ended(SessionEnd::Superseded);
+            series.session_ended(end);
+            if before == (Before::Others { counted: false }) {
+                series.detachment();
+            }
         }
     }
 

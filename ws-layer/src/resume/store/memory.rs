@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{
-    Adopted, Answer, Beat, Claim, Claimed, Detached, End, NodeId, Note, Opened, Record, Save,
-    Saved, SessionStore, Taken,
+    Adopted, Answer, Beat, Before, Claim, Claimed, Detached, End, NodeId, Note, Opened, Record,
+    Save, Saved, SessionStore, Taken,
 };
 use crate::Cause;
 use crate::resume::replay::{Logged, Seq};
@@ -21,7 +21,7 @@ struct Inner {
     sessions: HashMap<u128, Kept>,
     nodes: HashMap<NodeId, Node>,
     /// Sessions that have ended lately, with their last generation, and until when that is known.
-    ended: HashMap<u128, u32>,
+    ended: HashMap<u128, (u32, u64)>,
     endings: VecDeque<(u64, u128)>,
     /// The latest time that was told.
     now: u64,
@@ -89,30 +89,35 @@ impl Inner {
                 return;
             }
             self.endings.pop_front();
-            self.ended.remove(&sid);
+            // It may have gone on, and ended again.
+            if self.ended.get(&sid).is_some_and(|(_, last)| *last <= until) {
+                self.ended.remove(&sid);
+            }
         }
     }
 
     fn open(&mut self, record: &Record) -> Opened {
         let (sid, generation) = (record.sid, record.generation);
         let is_at_or_after = |other: u32| Seq(other).since(Seq(generation)).is_some();
-        if self.ended.get(&sid).copied().is_some_and(is_at_or_after) {
+        let ended = self.ended.get(&sid).map(|(last, _)| *last);
+        if ended.is_some_and(is_at_or_after) {
             return Opened::Elsewhere;
         }
-        let mut opened = Opened::Kept;
+        let mut was = ended.map_or(Before::Nothing, |_| Before::Ended);
         if let Some(old) = self.sessions.get(&sid).map(|kept| &kept.record) {
             let (before, holder) = (old.generation, old.node);
             let is_same = before == generation;
             if !is_same && is_at_or_after(before) {
                 return Opened::Later;
             }
+            was = Before::Own;
             if holder != record.node {
                 if is_same && old.detached.is_none_or(|detached| detached.counted) {
                     return Opened::Elsewhere;
                 }
-                let yours = !is_same;
-                self.tell(holder, claimed(sid, generation, yours));
-                opened = Opened::Taken;
+                let counted = old.is_counted();
+                self.tell(holder, claimed(sid, generation, counted));
+                was = Before::Others { counted };
             }
         }
         let kept = Kept {
@@ -120,7 +125,7 @@ impl Inner {
             entries: VecDeque::new(),
         };
         self.sessions.insert(sid, kept);
-        opened
+        Opened::Kept(was)
     }
 
     fn save(&mut self, save: &Save) -> Saved {
@@ -190,8 +195,7 @@ impl Inner {
         let generation = record.generation;
         let entries = kept.entries.iter().cloned().collect();
         if elsewhere {
-            let yours = before.detached.is_some_and(|detached| detached.counted);
-            self.tell(holder, claimed(claim.sid, generation, yours));
+            self.tell(holder, claimed(claim.sid, generation, before.is_counted()));
         }
         Claimed::Taken(Box::new(Taken {
             before,
@@ -200,29 +204,38 @@ impl Inner {
         }))
     }
 
-    fn end(&mut self, end: End) -> bool {
+    fn end(&mut self, end: End) -> Option<Before> {
         let End {
             sid, generation, ..
         } = end;
+        let is_later = |other: u32| Seq(generation).since(Seq(other)).is_none();
+        let ended = self.ended.get(&sid).map(|(last, _)| *last);
         let kept = self.sessions.get(&sid).map(|kept| &kept.record);
-        let Some(old) = kept.filter(|old| old.generation == generation) else {
-            return false;
-        };
-        let holder = old.node;
-        self.sessions.remove(&sid);
-        self.ended.insert(sid, generation);
-        let until = self.now.saturating_add(REMEMBERED);
-        self.endings.push_back((until, sid));
-        if holder != end.node {
-            let yours = !end.counted;
-            let note = Note::Ended {
-                sid,
-                generation,
-                yours,
-            };
-            self.tell(holder, note);
+        let last = kept.map(|old| old.generation).or(ended);
+        if last.is_some_and(is_later) {
+            return None;
         }
-        true
+        let mut was = ended.map_or(Before::Nothing, |_| Before::Ended);
+        if let Some(old) = kept {
+            let holder = old.node;
+            was = Before::Own;
+            if holder != end.node {
+                let closes = end.closes || old.generation != generation;
+                let counted = old.is_counted() && closes;
+                let note = Note::Ended {
+                    sid,
+                    generation,
+                    yours: counted,
+                };
+                self.tell(holder, note);
+                was = Before::Others { counted };
+            }
+        }
+        self.sessions.remove(&sid);
+        let until = self.now.saturating_add(REMEMBERED);
+        self.ended.insert(sid, (generation, until));
+        self.endings.push_back((until, sid));
+        Some(was)
     }
 
     fn adopt(&mut self, node: NodeId, now: u64, max: usize) -> Vec<Adopted> {
@@ -265,7 +278,7 @@ impl SessionStore for MemoryStore {
         ready(self.lock().claim(claim))
     }
 
-    fn end(&self, end: End) -> Answer<'_, bool> {
+    fn end(&self, end: End) -> Answer<'_, Option<Before>> {
         ready(self.lock().end(end))
     }
 

@@ -27,8 +27,8 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, FromRedisValue, Pipeline, Script, ScriptInvocation, Value, cmd};
 
 use super::{
-    Adopted, Answer, Beat, Claim, Claimed, End, NodeId, Opened, Record, Save, Saved, SessionStore,
-    StoreError,
+    Adopted, Answer, Beat, Before, Claim, Claimed, End, NodeId, Opened, Record, Save, Saved,
+    SessionStore, StoreError,
 };
 
 /// How much of a batch goes to Redis at once: what comes behind it waits no longer than it takes.
@@ -234,12 +234,11 @@ impl SessionStore for RedisStore {
         Box::pin(async move {
             let mut call = self.0.prepare(&self.0.scripts.open);
             codec::write_record(&mut call, record);
-            let answer: u32 = self.0.call(call, self.0.timeout).await?;
-            Ok(match answer {
-                1 => Opened::Kept,
-                2 => Opened::Elsewhere,
-                3 => Opened::Taken,
-                _ => Opened::Later,
+            let answer: String = self.0.call(call, self.0.timeout).await?;
+            Ok(match answer.as_str() {
+                "later" => Opened::Later,
+                "elsewhere" => Opened::Elsewhere,
+                before => Opened::Kept(codec::read_before(before)?),
             })
         })
     }
@@ -261,12 +260,13 @@ impl SessionStore for RedisStore {
         })
     }
 
-    fn end(&self, end: End) -> Answer<'_, bool> {
+    fn end(&self, end: End) -> Answer<'_, Option<Before>> {
         Box::pin(async move {
             let mut call = self.0.prepare(&self.0.scripts.end);
             call.arg(codec::sid(end.sid)).arg(end.generation);
-            call.arg(codec::node(end.node)).arg(end.counted);
-            self.0.call(call, self.0.timeout).await
+            call.arg(codec::node(end.node)).arg(end.closes);
+            let answer: Option<String> = self.0.call(call, self.0.timeout).await?;
+            answer.map(|before| codec::read_before(&before)).transpose()
         })
     }
 

@@ -10,7 +10,7 @@ use crate::mark::Mark;
 use crate::outbox::cut_later;
 use crate::resume::attempt::{Arrival, Found};
 use crate::resume::ladder::SessionEnd;
-use crate::resume::logical::{Logical, Plan};
+use crate::resume::logical::{Debt, Logical, Plan};
 use crate::resume::replay::{Log, Seq};
 use crate::sessions::Sessions;
 
@@ -38,9 +38,10 @@ impl Hub {
             Found::Local => Some(held?.signal()?.clone()),
             _ => None,
         };
+        let mut debt = Debt::None;
         match &old {
             Some(old) => hand_over(old, signal),
-            None => self.leave_behind(&mut table, sid, arrival.ours, Order::Superseded),
+            None => debt = self.replace(&mut table, arrival),
         }
         let now = sessions.clock().now();
         let wall = self.now();
@@ -49,7 +50,9 @@ impl Hub {
             let mut slot = signal.lock();
             let flow = crate::line::with_flow(&mut slot, sessions, signal);
             if flow.logical.is_none() {
-                flow.logical = Some(Box::new(self.logical(arrival)));
+                let mut logical = self.logical(arrival);
+                logical.debt = debt;
+                flow.logical = Some(Box::new(logical));
                 flow.begin_at(arrival.base());
                 flow.lost(arrival.plan.lost);
                 if let Found::Stored(entries) = &arrival.found {
@@ -93,10 +96,15 @@ impl Hub {
                 table.waiting.remove(&(away.at, sid));
                 let series = &away.signal.series;
                 match away.standing {
-                    Standing::Counted => series.detached(-1),
+                    Standing::Counted => {
+                        series.detached(-1);
+                        if arrival.reopen {
+                            signal.logical(|logical| logical.debt = Debt::Return);
+                        }
+                    }
                     // Another node may have adopted it meanwhile, and count it.
                     Standing::Untold if arrival.reopen && was_known => {
-                        signal.logical(|logical| logical.is_owed = true);
+                        signal.logical(|logical| logical.debt = Debt::Own);
                     }
                     // The store has given it to us, or has never known of it.
                     Standing::Untold => series.detachment(),
@@ -107,6 +115,15 @@ impl Hub {
             Some(Held::Attached(old)) => {
                 old.order(Order::Superseded);
                 cut_later(&old);
+                if arrival.reopen {
+                    // For the books it is the connection that the store knows of.
+                    signal.logical(|logical| {
+                        logical.is_known = was_known;
+                        if logical.debt == Debt::None {
+                            logical.debt = Debt::Conflict;
+                        }
+                    });
+                }
                 false
             }
             _ => true,
@@ -145,18 +162,42 @@ impl Hub {
             saved,
             is_open,
             is_known: false,
-            is_owed: false,
+            debt: Debt::None,
             is_dirty: false,
             outbox: None,
         }
     }
 
+    /// What is held here of a session that comes from elsewhere goes. Returns what is left open.
+    fn replace(&self, table: &mut Table, arrival: &Arrival) -> Debt {
+        let sid = arrival.identity.sid;
+        if !arrival.reopen {
+            self.leave_behind(table, sid, arrival.ours, Order::Superseded);
+            return Debt::None;
+        }
+        // What the store knows of, others may have taken and counted.
+        let known = table.held.get(&sid).and_then(Held::is_known);
+        let is_settled = self.leave_behind(table, sid, known == Some(false), Order::Superseded);
+        match arrival.rung {
+            Some(rung) if rung.is_return() => match is_settled {
+                Some(false) => Debt::Own,
+                _ => Debt::Return,
+            },
+            _ => Debt::None,
+        }
+    }
+
     /// A copy of a session that has gone on elsewhere is of no use any more. `ours`: that it had
-    /// lost its connection here is ours to count, if that is not done.
-    pub(super) fn leave_behind(&self, table: &mut Table, sid: u128, ours: bool, order: Order) {
-        let Some(held) = table.held.remove(&sid) else {
-            return;
-        };
+    /// lost its connection here is ours to count, if that is not done. Returns whether it is counted
+    /// now; `None` if there was no copy.
+    pub(super) fn leave_behind(
+        &self,
+        table: &mut Table,
+        sid: u128,
+        ours: bool,
+        order: Order,
+    ) -> Option<bool> {
+        let held = table.held.remove(&sid)?;
         let (series, was_counted) = match held {
             Held::Attached(signal) => {
                 signal.order(order);
@@ -181,6 +222,7 @@ impl Hub {
         } else if ours {
             series.detachment();
         }
+        Some(was_counted || ours)
     }
 
     /// The connection of this signal has ended. With a cause the session may go on, else it is over.
@@ -194,9 +236,9 @@ impl Hub {
         let Some(cause) = cause else {
             let generation = table.held.get(&sid).and_then(Held::generation);
             table.held.remove(&sid);
-            signal.settle_debt();
+            let debt = signal.take_debt();
             drop(table);
-            self.forget(sid, generation.unwrap_or_default());
+            self.forget(&signal.series, (sid, generation.unwrap_or_default()), debt);
             signal.series.session_ended(SessionEnd::Client);
             return Parted::Ended;
         };

@@ -37,7 +37,7 @@ impl Hub {
             if outlives && self.is_handed_over(at.0) {
                 self.moved(at, Order::Elsewhere);
             } else {
-                lost += usize::from(self.finish(sessions, at, SessionEnd::DrainLost));
+                lost += usize::from(self.finish(sessions, at, SessionEnd::DrainLost, None));
             }
         }
         let _ = tokio::time::timeout(Duration::from_secs(1), store.leave(self.node)).await;

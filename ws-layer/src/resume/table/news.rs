@@ -1,11 +1,12 @@
 //! What the store is to be told, and what it was told.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Held, Hub, Standing};
-use crate::resume::logical::Logical;
-use crate::resume::store::{End, Record, Save};
+use crate::endpoint::Series;
+use crate::resume::logical::{Debt, Logical};
+use crate::resume::store::{Before, Detached, End, Record, Save};
 
 impl Hub {
     /// A session has news for the store.
@@ -54,31 +55,35 @@ impl Hub {
         self.with(sid, record).flatten()
     }
 
-    /// The store has the session. If it was ours before, nobody else has counted that it lost its
-    /// connection when the store could not be asked.
-    pub(crate) fn opened(&self, (sid, generation): (u128, u32), was_ours: bool) {
-        let table = self.lock();
-        let Some(signal) = table.held.get(&sid).and_then(Held::signal) else {
+    /// The store has the session by this record, and had this of it before.
+    pub(crate) fn opened(&self, record: &Record, before: Before) {
+        let mut table = self.lock();
+        let Some(held) = table.held.get_mut(&record.sid) else {
             return;
         };
-        let is_it = signal.generation() == Some(generation);
-        if is_it && was_ours {
-            signal.settle_debt();
+        if held.generation() != Some(record.generation) {
+            return;
         }
-        signal.logical(|logical| {
-            logical.is_open |= is_it;
-            logical.is_known |= is_it;
-            logical.is_owed &= !is_it;
-        });
+        if let Some(signal) = held.signal() {
+            signal.settle(before);
+            signal.logical(|logical| {
+                logical.is_open = true;
+                logical.is_known = true;
+            });
+        }
+        held.told(record.detached);
     }
 
-    /// A session is over that was held here.
+    /// A session is over.
     pub(crate) fn end_of(&self, (sid, generation): (u128, u32)) -> End {
+        let table = self.lock();
+        let held = table.held.get(&sid);
+        let held = held.filter(|held| held.generation() == Some(generation));
         End {
             sid,
             generation,
             node: self.node,
-            counted: true,
+            closes: held.is_none_or(Held::is_counted),
         }
     }
 
@@ -101,8 +106,7 @@ impl Hub {
         self.with(sid, save).flatten()
     }
 
-    /// The store has it now. If it says that the session waits for its client, it has been given to
-    /// nobody else before, so that is ours to count.
+    /// The store has it now.
     pub(crate) fn is_saved(&self, save: &Save) {
         let mut table = self.lock();
         let Some(held) = table.held.get_mut(&save.sid) else {
@@ -117,28 +121,32 @@ impl Hub {
                 is_it
             })
         });
-        let counts = save.detached.is_some_and(|detached| detached.counted);
-        if let Held::Detached(away) = held
-            && away.standing != Standing::Counted
-            && saved == Some(true)
-            && counts
-        {
-            away.count();
+        if saved == Some(true) {
+            held.told(save.detached);
         }
     }
 
-    pub(super) fn gone(&self) -> MutexGuard<'_, HashMap<u128, u32>> {
+    pub(super) fn gone(&self) -> MutexGuard<'_, HashMap<u128, Gone>> {
         self.gone.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sessions that are over, and of which the store is to know.
-    pub(crate) fn to_forget(&self) -> Vec<(u128, u32)> {
-        self.gone().iter().map(|(sid, at)| (*sid, *at)).collect()
+    pub(crate) fn to_forget(&self) -> Vec<End> {
+        let end = |(sid, gone): (&u128, &Gone)| End {
+            sid: *sid,
+            generation: gone.generation,
+            node: self.node,
+            closes: gone.debt == Debt::End,
+        };
+        self.gone().iter().map(end).collect()
     }
 
-    /// The store knows that a session is over.
-    pub(crate) fn forgotten(&self, sid: u128) {
-        self.gone().remove(&sid);
+    /// The store knows that a session is over, and had this of it.
+    pub(crate) fn forgotten(&self, sid: u128, before: Option<Before>) {
+        let gone = self.gone().remove(&sid);
+        if let Some(gone) = gone {
+            gone.debt.settle(before, &gone.series);
+        }
     }
 
     /// Whether a session is over of which the store does not know that yet.
@@ -147,13 +155,41 @@ impl Hub {
     }
 
     /// A session is over.
-    pub(crate) fn forget(&self, sid: u128, generation: u32) {
+    pub(crate) fn forget(&self, series: &Arc<Series>, (sid, generation): (u128, u32), debt: Debt) {
+        let new = Gone {
+            generation,
+            debt,
+            series: series.clone(),
+        };
         let mut gone = self.gone();
         // While the store fails they gather; its own clock ends them.
-        if gone.len() < self.settings.detached {
-            gone.insert(sid, generation);
+        if gone.len() < self.settings.detached && !self.has_left() {
+            gone.insert(sid, new);
+        } else {
+            debt.settle(Some(Before::Own), series);
         }
         drop(gone);
         self.work.notify_one();
     }
+}
+
+impl Held {
+    /// The store knows what became of the connection. If that is that the session waits for its
+    /// client, it has been given to nobody else before, so it is ours to count.
+    fn told(&mut self, detached: Option<Detached>) {
+        if let Self::Detached(away) = self
+            && away.standing != Standing::Counted
+            && detached.is_some_and(|detached| detached.counted)
+        {
+            away.count();
+        }
+    }
+}
+
+/// A session that is over, of which the store does not know that.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub(super) generation: u32,
+    pub(super) debt: Debt,
+    pub(super) series: Arc<Series>,
 }

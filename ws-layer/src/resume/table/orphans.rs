@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use super::watch::SETTLED;
-use super::{Away, Held, Hub};
+use super::{Away, Gone, Held, Hub, Table};
 use crate::Role;
 use crate::endpoint::Series;
 use crate::line::Order;
-use crate::resume::logical::Logical;
+use crate::resume::logical::{Debt, Logical};
 use crate::resume::replay::Seq;
-use crate::resume::store::{Adopted, Detached, Record, Save};
+use crate::resume::store::{Adopted, Before, Detached, Record, Save};
 use crate::sessions::Sessions;
 
 /// A session of a node that is gone.
@@ -98,7 +98,11 @@ impl Hub {
         let is_later = |other: u32| Seq(other).since(Seq(record.generation));
         // Its client was faster: it has claimed here or elsewhere what the store had just given us.
         let is_over = held.and_then(is_later).is_some_and(|ahead| ahead > 0);
-        if is_over || told.and_then(is_later).is_some() {
+        if is_over || self.is_gone(sid) {
+            // That it lost the connection before is ours by now if it is nobody's yet.
+            return self.owe(&table, &record);
+        }
+        if told.and_then(is_later).is_some() {
             return;
         }
         self.leave_behind(&mut table, sid, false, Order::Elsewhere);
@@ -113,6 +117,26 @@ impl Hub {
         }
         table.waiting.insert((orphan.at(), sid));
         table.held.insert(sid, Held::Adopted(Box::new(orphan)));
+    }
+
+    /// The store has given us what we have gone on with, or have ended.
+    fn owe(&self, table: &Table, record: &Record) {
+        let counted = record.is_counted();
+        let settle = |debt: &mut Debt, series: &Series| match debt {
+            Debt::Own | Debt::Return if counted => *debt = Debt::None,
+            Debt::Own | Debt::Return => *debt = Debt::Own,
+            Debt::Conflict if counted => {
+                std::mem::take(debt).settle(Some(Before::Others { counted }), series);
+            }
+            Debt::None | Debt::Conflict | Debt::End => {}
+        };
+        let signal = table.held.get(&record.sid).and_then(Held::signal);
+        if let Some(signal) = signal {
+            signal.logical(|logical| settle(&mut logical.debt, &signal.series));
+        }
+        if let Some(Gone { debt, series, .. }) = self.gone().get_mut(&record.sid) {
+            settle(debt, series);
+        }
     }
 
     /// What the store is to be asked about orphans: that we count those that nobody has taken back,

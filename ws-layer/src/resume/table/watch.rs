@@ -8,7 +8,7 @@ use campanile_semconv::{attribute as key, event, span};
 use opentelemetry::KeyValue;
 use opentelemetry::trace::SpanContext;
 
-use super::{Away, Held, Hub, Standing, valid};
+use super::{Away, Held, Hub, Standing, Table, valid};
 use crate::Cause;
 use crate::endpoint::Series;
 use crate::ledger::Outcome;
@@ -16,7 +16,9 @@ use crate::line::{Order, Signal, hand_over};
 use crate::mark::Mark;
 use crate::outbox::cut_later;
 use crate::resume::ladder::SessionEnd;
+use crate::resume::logical::Debt;
 use crate::resume::replay::Seq;
+use crate::resume::store::Before;
 use crate::sessions::Sessions;
 
 /// After so many milliseconds a session that was let go for another node, or adopted from one that
@@ -61,24 +63,35 @@ impl Hub {
         let Some(held) = table.held.get(&sid).and_then(Held::generation) else {
             return self.strange(sid, generation);
         };
-        let signal = table.held.get(&sid).and_then(Held::signal);
-        let known = signal.and_then(|signal| signal.logical(|logical| logical.is_known));
-        if let Some(signal) = signal.filter(|_| ours && known == Some(false)) {
-            // That is of an earlier connection.
-            signal.settle_debt();
-        }
-        // Of one that only we know nobody else can count anything.
-        let ours = ours || known == Some(false);
+        let ours = self.is_ours(&table, sid, ours);
         match Seq(generation).since(Seq(held)) {
-            None => {}
+            None => None,
             Some(0) => self.leave_behind(&mut table, sid, ours, Order::Elsewhere),
             Some(_) => self.leave_behind(&mut table, sid, ours, Order::Superseded),
+        };
+    }
+
+    /// Whether it is ours to count that a session lost its connection which another node has taken
+    /// away, by what the store says (`ours`).
+    fn is_ours(&self, table: &Table, sid: u128, ours: bool) -> bool {
+        let Some(held) = table.held.get(&sid) else {
+            return ours;
+        };
+        if held.is_known() != Some(false) {
+            return ours;
         }
+        if let Some(signal) = held.signal().filter(|_| ours) {
+            // That is of an earlier connection.
+            signal.settle(Before::Own);
+        }
+        // Of one that only we know nobody else can count anything.
+        true
     }
 
     /// Another node has ended a session of this generation, and has counted that; `ours` as in
     /// [`leave_behind`](Self::leave_behind). If that node has had the session itself, and we have
-    /// counted one that was thought lost, there are two ends.
+    /// counted one that was thought lost, there are two ends. One that had gone on from here is as
+    /// good as claimed.
     pub(crate) fn ended(&self, sid: u128, generation: u32, ours: bool) {
         let mut table = self.lock();
         match table.held.get(&sid).and_then(Held::generation) {
@@ -97,6 +110,10 @@ impl Hub {
                 if let Some(series) = counted.filter(|_| !ours) {
                     series.session_ended(SessionEnd::Superseded);
                 }
+                self.leave_behind(&mut table, sid, ours, Order::Elsewhere);
+            }
+            Some(held) if Seq(generation).since(Seq(held)).is_some() => {
+                let ours = self.is_ours(&table, sid, ours);
                 self.leave_behind(&mut table, sid, ours, Order::Elsewhere);
             }
             Some(_) => {}
@@ -151,12 +168,14 @@ impl Hub {
         }
     }
 
-    /// Ends a session that waits, at this generation; false if it does not wait any more.
+    /// Ends a session that waits, at this generation; false if it does not wait any more. The store
+    /// knows of it, and had this before; or else it is told.
     pub(crate) fn finish(
         &self,
         sessions: &Sessions,
         (sid, generation): (u128, u32),
         end: SessionEnd,
+        before: Option<Before>,
     ) -> bool {
         let mut table = self.lock();
         let held = table.held.get(&sid);
@@ -166,7 +185,8 @@ impl Hub {
         if !waits {
             return false;
         }
-        let (series, mark, lost) = match table.held.remove(&sid) {
+        let was_counted = held.is_some_and(Held::is_counted);
+        let (series, debt, mark, lost) = match table.held.remove(&sid) {
             Some(Held::Detached(away)) => {
                 table.waiting.remove(&(away.at, sid));
                 let series = away.signal.series.clone();
@@ -174,9 +194,9 @@ impl Hub {
                     Standing::Counted => series.detached(-1),
                     Standing::Untold | Standing::LetGo => series.detachment(),
                 }
-                away.signal.settle_debt();
+                let debt = away.signal.take_debt();
                 let (mark, lost) = away.signal.end_held(Outcome::Lost);
-                (series, mark, lost)
+                (series, debt, mark, lost)
             }
             Some(Held::Adopted(orphan)) => {
                 table.waiting.remove(&(orphan.at(), sid));
@@ -184,11 +204,17 @@ impl Hub {
                     true => orphan.series.detached(-1),
                     false => orphan.series.detachment(),
                 }
-                (orphan.series, Mark::from_bytes(orphan.record.mark), 0)
+                let mark = Mark::from_bytes(orphan.record.mark);
+                (orphan.series, Debt::None, mark, 0)
             }
             _ => return false,
         };
         drop(table);
+        match before {
+            Some(_) => debt.settle(before, &series),
+            None if was_counted => self.forget(&series, (sid, generation), Debt::End),
+            None => self.forget(&series, (sid, generation), debt),
+        }
         series.session_ended(end);
         tell_end(sessions, &series, sid, mark, lost, end);
         true
@@ -201,11 +227,9 @@ impl Hub {
         let Some(held) = table.held.get(&sid) else {
             return;
         };
-        let known = held
-            .signal()
-            .and_then(|signal| signal.logical(|logical| logical.is_known));
         if held.generation() == Some(generation) {
-            self.leave_behind(&mut table, sid, known == Some(false), order);
+            let ours = held.is_known() == Some(false);
+            self.leave_behind(&mut table, sid, ours, order);
         }
     }
 

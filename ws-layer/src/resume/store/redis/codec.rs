@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use axum::body::Bytes;
 use redis::{Cmd, FromRedisValue, ScriptInvocation, Value};
 
-use super::super::{Adopted, Claimed, Detached, NodeId, Note, Record, Save, StoreError, Taken};
+use super::super::{
+    Adopted, Before, Claimed, Detached, NodeId, Note, Record, Save, StoreError, Taken,
+};
 use crate::resume::replay::{Logged, Seq};
 use crate::{Cause, ClassId, Kind};
 
@@ -202,6 +204,17 @@ pub(super) fn read_adopted(orphan: Value) -> Option<Adopted> {
     Some(Adopted {
         record: read_record(sid, &flat)?,
         was_attached,
+    })
+}
+
+pub(super) fn read_before(before: &str) -> Result<Before, StoreError> {
+    Ok(match before {
+        "nothing" => Before::Nothing,
+        "own" => Before::Own,
+        "others" => Before::Others { counted: false },
+        "counted" => Before::Others { counted: true },
+        "ended" => Before::Ended,
+        other => return Err(StoreError::new(format!("redis answered {other:?}"))),
     })
 }
 

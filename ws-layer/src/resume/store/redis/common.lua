@@ -27,6 +27,11 @@ local function read(sid)
   return record, flat
 end
 
+-- Whether the holder of a session counts that it lost its connection.
+local function counts(detached, counted)
+  return detached ~= '' and counted == '1'
+end
+
 local function lives(node)
   local lease = redis.call('ZSCORE', nodes, node)
   return lease and tonumber(lease) >= time()
