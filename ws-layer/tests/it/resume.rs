@@ -105,6 +105,18 @@ impl Live {
         self.dial(&format!("{token};seq={seq}")).await
     }
 
+    /// Says that it has messages up to one that was never sent; with what it is sent away.
+    pub async fn refused_hello(&self, token: &str, seq: u32) -> (u16, String) {
+        let mut request = self.server.url().into_client_request().unwrap();
+        let header = format!("{token};seq={seq}").parse().unwrap();
+        request.headers_mut().insert("ws-resume", header);
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let Message::Close(Some(frame)) = socket.next().await.unwrap().unwrap() else {
+            panic!("it is ahead of what was sent")
+        };
+        (frame.code.into(), frame.reason.to_string())
+    }
+
     pub async fn push(&self, text: &str) {
         let outbox = self.outbox().await;
         outbox.push(Sent::text(text));

@@ -374,14 +374,8 @@ async fn overloaded_in_the_terms_of_each_client() {
 async fn handshake_failed_when_the_client_says_what_cannot_be() {
     let live = Live::start().await;
     let (token, _) = live.lost().await;
-    let mut request = live.server.url().into_client_request().unwrap();
-    let header = format!("{token};seq=1").parse().unwrap();
-    request.headers_mut().insert("ws-resume", header);
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-    let Message::Close(Some(frame)) = socket.next().await.unwrap().unwrap() else {
-        panic!("it is ahead of what was sent")
-    };
-    assert_eq!((u16::from(frame.code), &*frame.reason), (1002, "seq ahead"));
+    let refused = live.refused_hello(&token, 1).await;
+    assert_eq!(refused, (1002, "seq ahead".to_owned()));
     live.assert_one(Rung::HandshakeFailed);
     assert_eq!(live.resume(&token, 0).await.state(), "resumed", "unharmed");
 }

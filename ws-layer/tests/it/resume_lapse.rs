@@ -219,6 +219,24 @@ async fn a_session_that_was_thought_lost_and_only_got_another_connection_is_lost
 }
 
 #[tokio::test]
+async fn a_claim_that_comes_to_nothing_leaves_the_session_waiting_and_counted_once() {
+    let pair = Pair::start(Keep::OnDetach).await;
+    let client = pair.one.dial("new").await;
+    let (token, sid) = (client.token(), client.sid().to_owned());
+    drop(client);
+    pair.one.detached(1).await;
+    let refused = pair.two.refused_hello(&token, 99).await;
+    assert_eq!(refused, (1002, "seq ahead".to_owned()));
+    pair.one.detached(0).await;
+    pair.two.detached(2).await;
+    pair.assert_identity();
+    let client = pair.one.resume(&token, 0).await;
+    assert_eq!((client.state(), client.sid()), ("resumed", &*sid));
+    pair.two.detached(1).await;
+    pair.assert_identity();
+}
+
+#[tokio::test]
 async fn an_old_token_ends_its_session_also_on_the_node_that_has_it() {
     let pair = Pair::start(Keep::OnDetach).await;
     let client = pair.one.dial("new").await;

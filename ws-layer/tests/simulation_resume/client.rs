@@ -115,7 +115,9 @@ impl Member {
         self.is_blurred |= is_unsure.load(Ordering::Relaxed);
     }
 
-    async fn dial(&mut self, header: &str) -> Value {
+    /// What it is welcomed with; `None` if what it says to have was never sent, by what is known
+    /// there.
+    async fn dial(&mut self, header: &str) -> Option<Value> {
         let mut request = "ws://fleet/".into_client_request().unwrap();
         let headers = request.headers_mut();
         headers.insert("ws-resume", header.parse().unwrap());
@@ -127,16 +129,22 @@ impl Member {
         let opened = tokio_tungstenite::client_async_with_config(request, stream, Some(config));
         let (mut stream, response) = opened.await.unwrap();
         assert_eq!(response.headers()["ws-session"], "welcome");
-        let first = stream.next().await.unwrap().unwrap();
+        let first = match stream.next().await.unwrap().unwrap() {
+            Message::Close(Some(close)) => {
+                assert_eq!(&*close.reason, "seq ahead");
+                return None;
+            }
+            first => first,
+        };
         self.socket = Some(Socket {
             stream,
             incarnation,
         });
-        serde_json::from_str(first.to_text().unwrap()).unwrap()
+        Some(serde_json::from_str(first.to_text().unwrap()).unwrap())
     }
 
     async fn begin(&mut self) {
-        let welcome = self.dial("new").await;
+        let welcome = self.dial("new").await.unwrap();
         assert_eq!(welcome["state"], "new");
         self.fresh(&welcome);
         self.confirm().await;
@@ -268,6 +276,12 @@ impl Member {
         let previous = self.socket.take();
         let welcome = self.dial(&format!("{token};seq={}", self.seq)).await;
         drop(previous);
+        let Some(welcome) = welcome else {
+            // It has gone on at two nodes that could not ask, and this is what the other one has.
+            assert!(self.is_blurred);
+            self.fleet.told("handshake_failed");
+            return self.begin().await;
+        };
         let state = welcome["state"].as_str().unwrap().to_owned();
         self.fleet.told(&state);
         match &*state {

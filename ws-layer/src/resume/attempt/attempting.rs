@@ -10,10 +10,10 @@ use crate::resume::keeper::{CLAIM, END, asked};
 use crate::resume::ladder::Rung;
 use crate::resume::logical::Plan;
 use crate::resume::replay::Seq;
-use crate::resume::store::{Before, Claim, Claimed, Record, Taken};
+use crate::resume::store::{Before, Claim, Claimed, Detached, Record, Taken};
 use crate::resume::table::{Hub, Local, valid};
 use crate::resume::token::Token;
-use crate::{Role, Sessions};
+use crate::{Cause, Role, Sessions};
 
 /// How often, and for how long, a node that has the session attached is asked to let go.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -187,6 +187,7 @@ impl Attempting<'_> {
         let seq = self.ask.seq;
         let ahead = before.sent.since(seq).is_none();
         if ahead && before.complete {
+            self.put_back(before, generation);
             return Err(Ahead);
         }
         let is_whole = before.kept || before.complete;
@@ -217,6 +218,23 @@ impl Attempting<'_> {
         arrival.ours = is_counted && before.node == self.hub.node;
         self.link(&mut arrival, Mark::from_bytes(before.mark));
         Ok(arrival)
+    }
+
+    /// A client that gets no connection leaves the session that it has claimed waiting here.
+    fn put_back(&self, before: Record, generation: u32) {
+        let lost = Detached {
+            at: before.heard,
+            cause: Cause::Network,
+            counted: false,
+        };
+        let record = Record {
+            generation,
+            good: self.token.generation,
+            node: self.hub.node,
+            detached: before.detached.or(Some(lost)),
+            ..before
+        };
+        self.hub.put_back(self.sessions, record);
     }
 
     /// The store does not help: what this node knows has to do.

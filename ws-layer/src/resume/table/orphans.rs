@@ -105,12 +105,28 @@ impl Hub {
         if told.and_then(is_later).is_some() {
             return;
         }
-        self.leave_behind(&mut table, sid, false, Order::Elsewhere);
+        // Of one that only we know nobody else can count anything.
+        let ours = table.held.get(&sid).and_then(Held::is_known) == Some(false);
+        self.leave_behind(&mut table, sid, ours, Order::Elsewhere);
+        self.watch(&mut table, series, record, false);
+    }
+
+    /// A session that was claimed for nothing waits on, and the store is told.
+    pub(crate) fn put_back(&self, sessions: &Sessions, record: Record) {
+        let series = sessions.series_named(&record.endpoint, Role::Server);
+        let mut table = self.lock();
+        if !table.held.contains_key(&record.sid) {
+            self.watch(&mut table, series, record, true);
+        }
+    }
+
+    fn watch(&self, table: &mut Table, series: Arc<Series>, record: Record, is_in_doubt: bool) {
+        let sid = record.sid;
         let orphan = Orphan {
             record,
             series,
             since: self.now(),
-            is_in_doubt: false,
+            is_in_doubt,
         };
         if orphan.is_counted() {
             orphan.series.detached(1);
