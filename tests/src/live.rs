@@ -8,6 +8,7 @@ use std::time::Duration;
 use campanile_otlp_receiver::Receiver;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -73,6 +74,39 @@ impl Redis {
     /// Where it is.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// What it answers to a command, as its protocol has it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub async fn ask(&self, words: &str) -> String {
+        let asking = async {
+            let mut socket = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            socket.write_all(format!("{words}\r\n").as_bytes()).await?;
+            let mut answer = vec![0; 65536];
+            let count = socket.read(&mut answer).await?;
+            answer.truncate(count);
+            std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
+        };
+        let answer = timeout(HANG, asking).await.expect("redis-server answers");
+        answer.expect("redis-server is there")
+    }
+
+    /// Asks again and again, until the answer is what is waited for.
+    ///
+    /// # Panics
+    ///
+    /// When it never is.
+    pub async fn until(&self, words: &str, is_it: impl Fn(&str) -> bool) {
+        let asking = async {
+            while !is_it(&self.ask(words).await) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let asked = timeout(HANG, asking).await;
+        assert!(asked.is_ok(), "{words}: {}", self.ask(words).await);
     }
 
     /// Stops it from doing anything, its connections still open.
@@ -153,6 +187,16 @@ impl Node {
             lines,
             address: address.expect("it says its address"),
         }
+    }
+
+    /// Stops it from doing anything, its connections still open.
+    pub async fn pause(&self) {
+        signal(&self.child, "-STOP").await;
+    }
+
+    /// Lets it go on.
+    pub async fn go_on(&self) {
+        signal(&self.child, "-CONT").await;
     }
 
     /// Ends it from one moment to the next.

@@ -414,3 +414,33 @@ async fn when_a_chat_server_is_killed_its_people_go_on_at_the_other_and_read_not
     hear(&mut ines, "3").await;
     assert_eq!((said(&ines).join(" "), ines.lost), ("1 2 3".to_owned(), 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_chat_server_is_killed_what_its_people_had_not_read_comes_from_the_other() {
+    let Some(redis) = Redis::start().await else {
+        return;
+    };
+    let receiver = Receiver::start().await.unwrap();
+    let (first, one) = chat(&redis, &receiver).await;
+    let (_second, two) = chat(&redis, &receiver).await;
+    let mut ines = Client::new("Ines", HOME);
+    come_in(&mut ines, one).await;
+    say(one, "1").await;
+    hear(&mut ines, "1").await;
+    // She has read that, and the server does not know it. These she has not read.
+    for text in ["2", "3"] {
+        say(one, text).await;
+    }
+    let sid = ines.sid().to_owned();
+    let last = format!("LINDEX campanile:1:r:{sid} -1");
+    let is_three = |answer: &str| answer.contains("\"text\":\"3\"");
+    redis.until(&last, is_three).await;
+    first.kill().await;
+    ines.lose();
+    come_in(&mut ines, two).await;
+    assert_eq!((ines.sid(), ines.lost), (&*sid, 0), "{ines:?}");
+    assert!(matches!(ines.state(), "replayed" | "conflict"), "{ines:?}");
+    say(two, "4").await;
+    hear(&mut ines, "4").await;
+    assert_eq!(said(&ines).join(" "), "1 2 3 4", "each once, in order");
+}

@@ -33,7 +33,8 @@ impl Sessions {
     /// that can resume is told in the reason when to come back, so that they do not arrive faster
     /// either, unless they would come after the
     /// [window](crate::resume::Resume::window) of their session. What is still open after the deadline is cut off: its stream ends. Sessions that can
-    /// be resumed are handed to the store, with all that was queued for them.
+    /// be resumed are handed to the store, with all that was queued for them; a store that fails then
+    /// is asked for three seconds more.
     pub async fn drain(&self, deadline: Duration) -> Drained {
         let (began, start) = (Instant::now(), SystemTime::now());
         let until = began + deadline;

@@ -1,6 +1,6 @@
 //! Two nodes on one store: takeover, fencing, and what becomes of the messages.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ struct Line {
     broken: AtomicBool,
     /// The node is dead: nothing it says arrives.
     cut: AtomicBool,
+    /// So many saves are done, and their answers come too late.
+    late: AtomicUsize,
 }
 
 /// A store that fails, forgets, and loses its node, on demand.
@@ -42,6 +44,11 @@ impl Unreliable {
     /// Whether nothing that the node says arrives.
     pub fn cut(&self, cut: bool) {
         self.1.cut.store(cut, Ordering::SeqCst);
+    }
+
+    /// The answers to the next saves do not come in time.
+    pub fn answer_late(&self, saves: usize) {
+        self.1.late.store(saves, Ordering::SeqCst);
     }
 
     /// Everything is gone.
@@ -68,7 +75,16 @@ impl SessionStore for Unreliable {
     }
 
     fn save<'a>(&'a self, batch: &'a [Save]) -> Answer<'a, Vec<Saved>> {
-        self.ask(async move |store| store.save(batch).await)
+        let count_down = |late: usize| late.checked_sub(1);
+        let late = &self.1.late;
+        let is_late = late.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down);
+        self.ask(async move |store| match is_late {
+            Ok(_) => {
+                store.save(batch).await?;
+                Err(StoreError::new("late"))
+            }
+            Err(_) => store.save(batch).await,
+        })
     }
 
     fn claim(&self, claim: Claim) -> Answer<'_, Claimed> {
@@ -413,6 +429,28 @@ async fn drain_hands_everything_to_the_other_node() {
     assert_eq!(attempts.sum(&metric::WEBSOCKET_RESUME_ATTEMPTS, &cause), 1);
     let (status, after) = pair.one.refused("new").await;
     assert_eq!((status, after), (503, Some(1)));
+}
+
+#[tokio::test]
+async fn a_store_that_answers_late_when_the_time_is_over_loses_nothing() {
+    let pair = Pair::start(Keep::OnDetach).await;
+    let mut client = pair.one.dial("new").await;
+    pair.one.push("one").await;
+    assert_eq!(client.text().await, "one");
+    until_stored(&pair.store, 2).await;
+    let (token, sid) = (client.token(), client.sid().to_owned());
+    pair.line.answer_late(3);
+    let drained = pair.one.server.sessions.drain(Duration::ZERO).await;
+    assert_eq!(
+        (drained.remaining, drained.lost),
+        (1, 0),
+        "cut off, and kept"
+    );
+    drop(client);
+    let mut client = pair.two.resume(&token, 0).await;
+    assert_eq!((client.state(), client.sid()), ("replayed", &*sid));
+    assert_eq!(client.text().await, "one");
+    pair.assert_identity();
 }
 
 #[tokio::test]

@@ -14,6 +14,10 @@ use crate::resume::ladder::SessionEnd;
 use crate::resume::logical::Logical;
 use crate::sessions::Sessions;
 
+/// For how long the store is asked at least, though the drain's time be over: sessions come to wait
+/// until its last moment, and one late answer must not lose what the store may even have.
+const HAND_OVER: Duration = Duration::from_secs(3);
+
 impl Hub {
     /// Hands every session that waits to the store, with all that is queued for it, and leaves the
     /// other nodes to watch them. Returns how many could not be handed over.
@@ -21,6 +25,7 @@ impl Hub {
         for (sid, _) in self.waiting() {
             self.park(sid);
         }
+        let until = until.max(Instant::now() + HAND_OVER);
         loop {
             self.retry();
             let is_told = flush(sessions, self).await && self.is_all_told();
