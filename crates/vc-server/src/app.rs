@@ -21,6 +21,7 @@ use campanile::{Telemetry, Trust};
 
 use crate::answerable::Answerable;
 use crate::api::{self, Problem};
+use crate::hosts::Hosts;
 use crate::hub::Hub;
 use crate::store::{Store, StoreError};
 use crate::{faults, live, page, resume};
@@ -44,6 +45,8 @@ pub struct App {
     pub(crate) answerable: Answerable,
     /// Where this server's telemetry can be seen, if it can.
     pub(crate) live_page: LivePageUrl,
+    /// The names it answers to.
+    hosts: Hosts,
     /// Whether there are routes that go wrong.
     fault_routes: bool,
 }
@@ -121,6 +124,7 @@ impl App {
             sessions: sessions.build(),
             answerable: Answerable::new(telemetry),
             live_page: LivePageUrl(live_page.map(Arc::from)),
+            hosts: Hosts::default(),
             fault_routes: false,
         })
     }
@@ -130,6 +134,14 @@ impl App {
     #[must_use]
     pub fn with_fault_routes(mut self, wanted: bool) -> Self {
         self.fault_routes = wanted;
+        self
+    }
+
+    /// Answers requests for these hosts too, whatever the port. Default: for `localhost` and for
+    /// addresses only; any other host is refused with 421.
+    #[must_use]
+    pub fn with_hosts(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.hosts = Hosts::new(names);
         self
     }
 
@@ -164,6 +176,7 @@ impl App {
         } else {
             Router::new()
         };
+        let hosts = self.hosts.clone();
         Router::new()
             .merge(rooms)
             .merge(sockets)
@@ -172,6 +185,9 @@ impl App {
             .fallback(|| async { Problem::not_found("page") })
             .method_not_allowed_fallback(|| async { Problem::method() })
             .with_state(self)
+            .layer(middleware::from_fn(move |request: Request, next: Next| {
+                hosts.clone().check(request, next)
+            }))
             .layer(middleware::map_response(page::secure))
             .layer(ServerLayer::new(telemetry).trust(trust))
     }

@@ -15,6 +15,7 @@ mod demo;
 mod events;
 mod failure;
 mod faults;
+mod hosts;
 mod hub;
 mod live;
 mod options;

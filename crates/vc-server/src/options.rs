@@ -26,6 +26,16 @@ pub struct Options {
     )]
     pub listen: SocketAddr,
 
+    /// Answer to this name too, as when a proxy in front keeps it; localhost and addresses are
+    /// always answered
+    #[arg(
+        long,
+        env = "VC_ALLOW_HOST",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pub allow_host: Vec<String>,
+
     /// Where the live page is, on loopback
     #[arg(
         long,

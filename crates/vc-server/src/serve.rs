@@ -76,7 +76,9 @@ pub async fn serve(options: Options) -> Result<(), Failure> {
     let live_page = embedded.as_ref().map(|embedded| embedded.page_url.as_str());
     let app = App::resumable(store.clone(), &telemetry, live_page, resume).await;
     let app = app.map_err(|error| database_failure(store.path(), &error))?;
-    let app = app.with_fault_routes(options.fault_routes);
+    let app = app
+        .with_hosts(options.allow_host)
+        .with_fault_routes(options.fault_routes);
     // Whoever reads an address may already ask for the end.
     let asked_to_stop = asked_to_stop(&telemetry, options.duration);
     announce(&url, &store, embedded.as_ref());

@@ -11,6 +11,17 @@ use support::Server;
 const MESSAGES: &str = "/rooms/general/messages";
 
 #[tokio::test]
+async fn a_name_that_somebody_else_pointed_at_this_machine_is_refused() {
+    let server = Server::start().await;
+    let ask = |host: &'static str| {
+        let request = server.request("/rooms").header(header::HOST, host);
+        server.send(request.body(Body::empty()).unwrap())
+    };
+    assert_eq!(ask("evil.example").await.problem().0, 421);
+    assert_eq!(ask("localhost:1").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_sent_message_is_found_where_its_answer_says() {
     let server = Server::start().await;
     let draft = json!({"author": " Ines ", "text": "hello\nthere"});
