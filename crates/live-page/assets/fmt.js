@@ -41,7 +41,7 @@ export const utc = ms => new Date(ms).toISOString().replace('T', ' ').replace('Z
 export const ago = (ms, now) => ms == null ? '–' : now - ms < 1000 ? 'now' : held(now - ms) + ' ago';
 
 /** Text from telemetry: control and bidirectional characters become visible escapes. */
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
-export const safe = text => String(text).replace(HIDDEN, c => '\\u' + pad(c.charCodeAt(0).toString(16), 4));
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+export const safe = text => String(text).replace(HIDDEN, c => '\\u' + pad(c.codePointAt(0).toString(16), 4));
 
 export const axisX = (value, lo, hi) => Math.max(0, Math.min(1, Math.log(value / lo) / Math.log(hi / lo)));

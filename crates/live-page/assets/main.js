@@ -38,8 +38,13 @@ export const page = {
   draw, reload: () => load({ quiet: true }),
 };
 
+// An address that somebody mistyped cannot always be decoded.
+function decoded(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
+
 function parse() {
-  const [, head = '', ...rest] = location.pathname.split('/'), query = new URLSearchParams(location.search), tail = decodeURIComponent(rest.join('/'));
+  const [, head = '', ...rest] = location.pathname.split('/'), query = new URLSearchParams(location.search), tail = decoded(rest.join('/'));
   let view = head || 'overview';
   if (view === 'traces' && tail) view = 'trace';
   return { view: VIEWS[view] ? view : 'overview', id: tail, q: query.get('q') || '', t: query.get('t') || '15m', get: key => query.get(key) };

@@ -81,9 +81,10 @@ async function earlier(id, before) {
   return messages;
 }
 
+// Compared as it is written: an address that somebody mistyped cannot always be decoded.
 const fromAddress = () => {
-  const id = decodeURIComponent(location.hash.replace(/^#\//, ''));
-  return rooms.has(id) ? id : rooms.keys().next().value;
+  const ids = [...rooms.keys()];
+  return ids.find((id) => '#/' + encodeURIComponent(id) === location.hash) ?? ids[0];
 };
 
 /* what happens live */

@@ -35,7 +35,7 @@ export function status(kind, text) {
 }
 
 // Control characters but tab and line end, marks that turn the direction, and the invisible ones.
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
 /** Makes what cannot be seen visible, so that nothing pretends to be something else. */
 export const plain = (text) =>
