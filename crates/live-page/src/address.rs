@@ -1,5 +1,10 @@
 //! Addresses of the page, and the filters in them.
 
+/// Whether a name is short enough to stand in an address; those that are not are only shown.
+pub(crate) fn fits(name: &str) -> bool {
+    name.len() <= 500
+}
+
 /// Writes a filter token; a value with spaces or commas is quoted.
 pub(crate) fn token(key: &str, value: &str) -> String {
     if value.contains(|letter: char| letter.is_whitespace() || letter == '"' || letter == ',') {
@@ -21,20 +26,24 @@ pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
         }
         text.push_str(key);
         text.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'a'..=b'z'
-                | b'A'..=b'Z'
-                | b'0'..=b'9'
-                | b'-'
-                | b'_'
-                | b'.'
-                | b'~'
-                | b':'
-                | b'/' => text.push(byte.into()),
-                other => text.push_str(&format!("%{other:02X}")),
-            }
-        }
+        encode(value, b":/", &mut text);
     }
     text
+}
+
+/// Writes a name as one segment of a path.
+pub(crate) fn segment(name: &str) -> String {
+    let mut text = String::new();
+    encode(name, b"", &mut text);
+    text
+}
+
+fn encode(value: &str, plain: &[u8], text: &mut String) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) || plain.contains(&byte) {
+            text.push(byte.into());
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
 }

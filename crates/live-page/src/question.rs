@@ -34,16 +34,26 @@ impl Question {
 
     /// The filter, within its limit.
     pub(crate) fn filter_text(&self) -> &str {
-        let end = (0..=Self::MOST.min(self.q.len()))
-            .rev()
-            .find(|&at| self.q.is_char_boundary(at));
-        &self.q[..end.unwrap_or(0)]
+        within(&self.q, Self::MOST)
+    }
+
+    /// What is looked for in a trace, within its limit.
+    pub(crate) fn find_text(&self) -> &str {
+        within(&self.find, Self::MOST / 2)
     }
 
     /// The time asked for.
     pub(crate) fn range(&self) -> Range {
         Range::parse(&self.t, now_ms())
     }
+}
+
+/// The beginning of a text: at most so many bytes, and whole characters.
+fn within(text: &str, most: usize) -> &str {
+    let end = (0..=most.min(text.len()))
+        .rev()
+        .find(|&at| text.is_char_boundary(at));
+    &text[..end.unwrap_or(0)]
 }
 
 /// A stretch of time in milliseconds since 1970.
@@ -234,6 +244,17 @@ mod tests {
         assert_eq!(range.shrunk_to(Some(NOON - 1000.0)).from, NOON - 60_000.0);
         assert_eq!(range.shrunk_to(Some(0.0)), range);
         assert_eq!(range.shrunk_to(None), range);
+    }
+
+    #[test]
+    fn what_is_typed_is_cut_at_a_whole_character() {
+        let long = Question {
+            q: "a".to_owned() + &"é".repeat(2000),
+            find: "a".to_owned() + &"é".repeat(2000),
+            ..Question::default()
+        };
+        assert_eq!(long.filter_text().len(), 999);
+        assert_eq!(long.find_text().len(), 499);
     }
 
     #[test]

@@ -70,7 +70,8 @@ impl Buckets {
             lower = upper;
         }
         if now.bucket_counts.is_empty() {
-            self.count += now.count - before.map_or(0, |before| before.count);
+            let new = now.count - before.map_or(0, |before| before.count);
+            self.count = self.count.saturating_add(new);
         }
         self.seen(now.max);
     }
@@ -82,7 +83,7 @@ impl Buckets {
         before: Option<&ExponentialHistogram>,
     ) {
         let before = before.filter(|before| before.count <= now.count && before.scale == now.scale);
-        let base = 2f64.powf(2f64.powi(-now.scale));
+        let base = (-f64::from(now.scale)).exp2().exp2();
         let zero = now
             .zero_count
             .saturating_sub(before.map_or(0, |before| before.zero_count));
@@ -106,9 +107,10 @@ impl Buckets {
     /// Adds another distribution.
     pub(crate) fn merge(&mut self, other: Self) {
         for (upper, (lower, count)) in other.cells {
-            self.cells.entry(upper).or_insert((lower, 0)).1 += count;
+            let cell = self.cells.entry(upper).or_insert((lower, 0));
+            cell.1 = cell.1.saturating_add(count);
         }
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.seen(other.max);
     }
 
@@ -118,11 +120,11 @@ impl Buckets {
     }
 
     pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
-        let counted: u64 = self.cells.values().map(|(_, count)| count).sum();
-        if counted == 0 {
+        let counted: f64 = self.cells.values().map(|(_, count)| *count as f64).sum();
+        if counted == 0.0 {
             return None;
         }
-        let wanted = q * counted as f64;
+        let wanted = q * counted;
         let mut below = 0.0;
         for (upper, &(lower, count)) in &self.cells {
             let upper = f64::from_bits(*upper);
@@ -144,8 +146,8 @@ impl Buckets {
         // The bits of positive doubles order as the doubles do.
         if count > 0 && upper > 0.0 {
             let cell = self.cells.entry(upper.to_bits()).or_insert((lower, 0));
-            cell.1 += count;
-            self.count += count;
+            cell.1 = cell.1.saturating_add(count);
+            self.count = self.count.saturating_add(count);
         }
     }
 

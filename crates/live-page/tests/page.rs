@@ -391,6 +391,50 @@ async fn hostile_names_arrive_as_text() {
 }
 
 #[tokio::test]
+async fn numbers_as_large_as_they_come_are_answered() {
+    let page = Page::start().await;
+    page.send([Trace::request("GET", "/rooms").lasting(5)])
+        .await;
+    for error in [None, Some("500"), Some("panic")] {
+        page.send_histogram("GET", "/rooms", &[u64::MAX, 0, 0], error)
+            .await;
+    }
+    for path in ["/api/overview", "/api/metrics/http.server.request.duration"] {
+        let response = page.get(path).await;
+        assert_eq!(
+            response.status,
+            StatusCode::OK,
+            "{path}: {}",
+            response.text()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_log_s_long_names_are_cut_and_told_once() {
+    let page = Page::start().await;
+    let of = Trace::request("GET", "/");
+    let event = "e".repeat(120 * 1024);
+    page.send_log(&of, 17, &event, "late").await;
+    page.send_log_of(&"d".repeat(60), &of).await;
+    page.send_log_of(&"d".repeat(60), &of).await;
+    let answer = page.get("/api/logs").await;
+    assert!(answer.body.len() < 100 * 1024, "{}", answer.body.len());
+    let domains = page.json("/api/logs").await["domains"].clone();
+    assert_eq!(domains.as_array().unwrap().len(), 1, "{domains}");
+}
+
+#[tokio::test]
+async fn the_link_to_a_metric_names_that_metric() {
+    let page = Page::start().await;
+    page.send_metric("/a?b#c", "GET", "/rooms", &[1, 0, 0], None)
+        .await;
+    let verdict = page.json("/api/metrics").await["verdict"].clone();
+    let link = verdict["two"][1][2].as_str().unwrap().to_owned();
+    assert_eq!(link, "/metrics/%2Fa%3Fb%23c");
+}
+
+#[tokio::test]
 async fn strange_questions_are_answered() {
     let page = Page::start().await;
     page.send([Trace::request("GET", "/rooms").lasting(5)])

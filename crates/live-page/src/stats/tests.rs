@@ -82,3 +82,37 @@ fn exponential_buckets_read_like_the_others() {
     // (1, 2] and (2, 4]: the middle of all lies at 2.
     assert_eq!(buckets.quantile(0.5), Some(2.0));
 }
+
+#[test]
+fn counts_and_scales_that_nobody_measured_are_no_danger() {
+    let most = histogram(&[0.1], &[u64::MAX, 0]);
+    let (mut buckets, mut other) = (Buckets::default(), Buckets::default());
+    for bounds in [0.1, 0.2] {
+        let bounds = vec![bounds];
+        buckets.add(
+            &Histogram {
+                bounds,
+                ..most.clone()
+            },
+            None,
+        );
+    }
+    other.add(&most, None);
+    buckets.merge(other);
+    assert_eq!(buckets.count, u64::MAX);
+    assert!(buckets.quantile(0.5).is_some());
+    for scale in [i32::MIN, i32::MAX] {
+        let positive = Side {
+            offset: i32::MAX,
+            counts: vec![u64::MAX; 3],
+        };
+        let now = ExponentialHistogram {
+            count: u64::MAX,
+            scale,
+            positive,
+            ..ExponentialHistogram::default()
+        };
+        buckets.add_exponential(&now, None);
+    }
+    buckets.quantile(0.5);
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use campanile_otlp_receiver::{LogRecord, Value as Otlp};
 use serde_json::{Value, json};
 
+use crate::address;
 use crate::app::App;
 use crate::facts;
 use crate::filter::{Filter, LogSubject};
@@ -54,10 +55,11 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
         if let Some(bin) = range.bin(facts::log_ms(log), BINS) {
             bins[bin][rank(log)] += 1;
         }
-        if let Some(domain) = facts::log_domain(log)
-            .filter(|domain| domains.len() < 8 && !domains.iter().any(|known| known == domain))
-        {
-            domains.push(words::cut(domain, 40));
+        if let Some(domain) = facts::log_domain(log).filter(|_| domains.len() < 8) {
+            let domain = words::cut(domain, 40);
+            if !domains.contains(&domain) {
+                domains.push(domain);
+            }
         }
     }
     domains.sort();
@@ -138,7 +140,7 @@ fn row(log: &LogRecord) -> Value {
 /// One record in full.
 pub(crate) fn full(log: &LogRecord) -> Value {
     json!({
-        "seq": log.seq, "t": words::round(facts::log_ms(log)), "level": log.level(), "event": log.event_name,
+        "seq": log.seq, "t": words::round(facts::log_ms(log)), "level": log.level(), "event": words::cut(&log.event_name, LONGEST_FULL),
         "msg": words::cut(&message(log), LONGEST_FULL),
         "trace": log.trace_id.map(|id| id.to_string()), "span": log.span_id.map(|id| id.to_string()),
         "attributes": super::trace::pairs(log.attributes.iter().chain(log.resource.attributes.iter().filter(|(key, _)| *key == "service.name"))),
@@ -214,22 +216,20 @@ fn verdict(found: &[&LogRecord], counts: [u64; 3], question: &Question) -> Verdi
     };
     let two = match causes.first() {
         Some((cause, count, first)) => {
-            let token = crate::address::token("event", cause);
             let count = if *count == 1 {
                 "1 error is ".to_owned()
             } else {
                 format!("{} errors are ", words::count(*count))
             };
-            let link = format!(
-                "/logs?{}",
-                crate::address::query(&[("q", &token), ("t", &question.t)])
-            );
             let begun = Sentence::new(count);
             let named = found.iter().any(|log| log.event_name == *cause);
-            let said = if named {
-                begun.link(cause.clone(), link)
+            let shown = words::cut(cause, 80);
+            let said = if named && address::fits(cause) {
+                let token = address::token("event", cause);
+                let query = address::query(&[("q", &token), ("t", &question.t)]);
+                begun.link(shown, format!("/logs?{query}"))
             } else {
-                begun.then(format!("“{cause}”"))
+                begun.then(format!("“{shown}”"))
             };
             said.then(", since ").time(*first).then(".")
         }

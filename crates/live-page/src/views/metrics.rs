@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use self::plot::Plot;
 pub(super) use self::plot::{increase, last_sum};
+use crate::address;
 use crate::app::App;
 use crate::facts;
 use crate::filter::MetricSubject;
@@ -71,12 +72,15 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
         })
         .max();
     let two = most.map_or_else(Sentence::default, |(count, name)| {
-        Sentence::new("The widest is ")
-            .link(words::cut(name, 80), format!("/metrics/{name}"))
-            .then(format!(
-                ", with {}.",
-                words::plural(count as u64, "series", "series")
-            ))
+        let (said, shown) = (Sentence::new("The widest is "), words::cut(name, 80));
+        let said = match address::fits(name) {
+            true => said.link(shown, format!("/metrics/{}", address::segment(name))),
+            false => said.then(shown),
+        };
+        said.then(format!(
+            ", with {}.",
+            words::plural(count as u64, "series", "series")
+        ))
     });
     let said = match total as u64 {
         0 => "No metric is held.".to_owned(),

@@ -191,7 +191,7 @@ impl Group {
 
 /// Failing is 1 % and at least three, so that one unlucky request does not speak for a route.
 pub(super) fn is_failing(errors: u64, requests: u64) -> bool {
-    errors >= 3 && errors * 100 >= requests
+    errors >= 3 && errors.saturating_mul(100) >= requests
 }
 
 fn groups(requests: &[Request], routes: &[Row], range: &Range) -> Groups {

@@ -43,7 +43,7 @@ pub(super) fn body(app: &App, question: &Question) -> Value {
     let Some(tree) = Tree::build(spans) else {
         return missing(app, logs.len());
     };
-    let find = Filter::parse(question.find.get(..500).unwrap_or(&question.find));
+    let find = Filter::parse(question.find_text());
     let pointing: Vec<SpanId> = all
         .iter()
         .flat_map(|span| &span.links)

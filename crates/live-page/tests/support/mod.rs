@@ -134,6 +134,15 @@ impl Page {
             .unwrap();
     }
 
+    /// Sends a line of a part of the application.
+    pub(crate) async fn send_log_of(&self, domain: &str, of: &Trace) {
+        let record = LogRecord {
+            attributes: vec![text("campanile.domain", domain)],
+            ..LogRecord::default()
+        };
+        self.send_record(of, record).await;
+    }
+
     pub(crate) async fn send_log(
         &self,
         of: &Trace,
@@ -142,15 +151,22 @@ impl Page {
         message: &str,
     ) {
         let record = LogRecord {
-            time_unix_nano: now(),
             severity_number,
             event_name: event.to_owned(),
             body: Some(AnyValue {
                 value: Some(Value::StringValue(message.to_owned())),
             }),
+            ..LogRecord::default()
+        };
+        self.send_record(of, record).await;
+    }
+
+    async fn send_record(&self, of: &Trace, record: LogRecord) {
+        let record = LogRecord {
+            time_unix_nano: now(),
             trace_id: of.spans[0].trace_id.clone(),
             span_id: of.spans[0].span_id.clone(),
-            ..LogRecord::default()
+            ..record
         };
         let scope_logs = vec![ScopeLogs {
             log_records: vec![record],
@@ -170,6 +186,20 @@ impl Page {
     /// Sends a total of `http.server.request.duration` with bounds 100 ms and 250 ms.
     pub(crate) async fn send_histogram(
         &self,
+        method: &str,
+        route: &str,
+        bucket_counts: &[u64],
+        error: Option<&str>,
+    ) {
+        let name = "http.server.request.duration";
+        self.send_metric(name, method, route, bucket_counts, error)
+            .await;
+    }
+
+    /// The same under another name.
+    pub(crate) async fn send_metric(
+        &self,
+        name: &str,
         method: &str,
         route: &str,
         bucket_counts: &[u64],
@@ -195,7 +225,7 @@ impl Page {
             aggregation_temporality: AggregationTemporality::Cumulative as i32,
         });
         let metric = Metric {
-            name: "http.server.request.duration".to_owned(),
+            name: name.to_owned(),
             unit: "s".to_owned(),
             data: Some(data),
             ..Metric::default()

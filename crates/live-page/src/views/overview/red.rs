@@ -156,7 +156,7 @@ fn add_series(found: &mut Vec<Counted>, attributes: &Attributes, buckets: Bucket
         .find(|known| known.method == method && known.route == route)
     {
         Some(known) => {
-            known.errors += errors;
+            known.errors = known.errors.saturating_add(errors);
             known.buckets.merge(buckets);
         }
         None => {
@@ -217,7 +217,7 @@ pub(super) fn rows(
         let row = &mut rows[place];
         // Spans may be sampled, histograms are not: where they know more, they speak.
         if counted.buckets.count > row.count {
-            row.estimated = counted.buckets.count * 9 > row.count * 10;
+            row.estimated = counted.buckets.count.saturating_mul(9) > row.count.saturating_mul(10);
             if row.estimated {
                 row.percentiles = counted.buckets.percentiles(counted.scale);
             }

@@ -37,7 +37,7 @@ pub(super) fn verdict(evidence: &Evidence<'_>) -> Verdict {
     };
     // A few failures among many slow requests are a consequence: the sentence is about the cause.
     let slow_most = |over: &(&str, f64, f64)| {
-        !worst.is_failing() || (worst.errors * 20 < worst.count && over.2 >= 2.0)
+        !worst.is_failing() || (worst.errors.saturating_mul(20) < worst.count && over.2 >= 2.0)
     };
     let (rule, one, mut two) = match worst.over_target().filter(slow_most) {
         Some(over) => slow(evidence, worst, over),
