@@ -25,6 +25,10 @@ pub fn exposition(metrics: &[Metric]) -> String {
     let mut left_out = Vec::new();
     for metric in metrics {
         let name = metric_name(metric.name(), metric.unit(), metric.kind());
+        if metric_name(metric.name(), "", MetricKind::Gauge).is_empty() {
+            left_out.push("a metric without a name".to_owned());
+            continue;
+        }
         if metric.kind().temporality() == Some(Temporality::Delta) {
             left_out.push(format!("{name}: delta temporality"));
             continue;
@@ -116,6 +120,8 @@ impl Family {
             let labels = labels(metric, &series.attributes);
             for (order, (suffix, extra, value)) in lines(point).into_iter().enumerate() {
                 let mut all = labels.clone();
+                // A label that this line has of its own stands for an attribute's of that name.
+                all.retain(|(key, _)| !extra.iter().any(|(own, _)| own == key));
                 all.extend(extra);
                 self.samples
                     .insert((labels.clone(), order), (suffix, all, value));
@@ -198,7 +204,8 @@ fn target(resource: &Resource) -> Labels {
 
 /// Adds labels. Keys that translate to the same name share a label, their values joined by `;`.
 fn merge(labels: &mut Labels, more: impl Iterator<Item = (String, String)>) {
-    for (key, value) in more {
+    // A label without a name would spoil the whole text, and this one names the metric.
+    for (key, value) in more.filter(|(key, _)| !key.is_empty() && key != "__name__") {
         match labels.iter_mut().find(|(known, _)| *known == key) {
             Some((_, known)) => {
                 known.push(';');

@@ -144,3 +144,29 @@ wait_seconds_count{{{target}}} 4
     .replace("h\"1", "h\\\"1");
     assert_eq!(text, expected);
 }
+
+#[cfg(feature = "json")]
+#[test]
+fn names_that_no_scraper_would_take_do_not_spoil_the_rest() {
+    let json = r#"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[
+        {"name":"...","gauge":{"dataPoints":[{"asInt":"1"}]}},
+        {"name":"wait","histogram":{"aggregationTemporality":2,"dataPoints":[{"count":"1","sum":1,
+          "attributes":[{"key":"le","value":{"stringValue":"x"}},{"key":"","value":{"stringValue":"y"}},
+            {"key":"__name__","value":{"stringValue":"z"}},{"key":"ok","value":{"stringValue":"1"}}]}]}}
+      ]}]}]}"#;
+    let shared = Shared::new(1 << 20, 10);
+    let items: Items = match decode::json(Signal::Metrics, json.as_bytes(), &mut Keys::default()) {
+        Ok(decoded) => decoded.items,
+        Err(error) => panic!("{error}"),
+    };
+    shared.accept(Transport::HttpJson, items);
+    let expected = r#"# TYPE wait histogram
+wait_bucket{ok="1",le="+Inf"} 1
+wait_sum{ok="1"} 1
+wait_count{ok="1"} 1
+# left out: a metric without a name
+"#;
+    // An attribute called as a bucket's bound is one on the other lines only.
+    let expected = expected.replace(r#"{ok="1"}"#, r#"{le="x",ok="1"}"#);
+    assert_eq!(exposition(&shared.store().metrics_since(0)), expected);
+}
