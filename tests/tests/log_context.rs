@@ -17,11 +17,12 @@ use campanile::logs::Sink;
 use campanile::ws::{Session, Sessions, Upgrade};
 use campanile::{JoinSet, Telemetry};
 use campanile_otlp_receiver::Receiver;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
@@ -371,5 +372,55 @@ fn only_the_bridge(name: &str) -> Option<String> {
     match name {
         "CAMPANILE_TRACING_BRIDGE" => std::env::var(name).ok(),
         _ => None,
+    }
+}
+
+#[tokio::test]
+async fn what_travels_with_an_upgrade_goes_on_from_its_session() {
+    let receiver = Receiver::start().await.unwrap();
+    let telemetry = Telemetry::for_test(&receiver);
+    let answer = async |mut session: Session| {
+        for context in [session.context(), opentelemetry::Context::current()] {
+            let headers = campanile::propagation::inject_headers(&context);
+            let headers: Vec<_> = headers
+                .skip(1)
+                .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+                .collect();
+            let text = headers.join(", ");
+            session.send(Message::text(text)).await.unwrap();
+        }
+    };
+    let app = Router::new()
+        .route(
+            "/live",
+            get(async move |upgrade: Upgrade| upgrade.on_session(answer)),
+        )
+        .with_state(Sessions::new(&telemetry))
+        .layer(ServerLayer::new(&telemetry));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("ws://{}/live", listener.local_addr().unwrap());
+    let serving = async move { axum::serve(listener, app).await };
+    tokio::spawn(serving);
+
+    let mut request = url.into_client_request().unwrap();
+    for (name, value) in [
+        (
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ),
+        ("tracestate", "vendor=1"),
+        ("baggage", "plan=gold"),
+    ] {
+        request.headers_mut().insert(name, value.parse().unwrap());
+    }
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    for place in ["the session", "the task"] {
+        let told = loop {
+            let frame = socket.next().await.unwrap().unwrap();
+            if frame.is_text() {
+                break frame.into_text().unwrap();
+            }
+        };
+        assert_eq!(told, "tracestate: vendor=1, baggage: plan=gold", "{place}");
     }
 }

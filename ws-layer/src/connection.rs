@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use campanile_propagation::Carried;
 use campanile_recorder::{Handle, Moment};
 use campanile_semconv::{attribute as key, event, span, value};
 use opentelemetry::baggage::BaggageExt;
@@ -423,11 +424,24 @@ fn tenths(units: u32) -> u16 {
     (units / 1_000) as u16
 }
 
+/// The context of a handshake, for the life of its socket: the span itself ends before, and must not
+/// be kept alive, but what it carried goes on.
+pub(crate) fn outliving(context: &Context) -> Context {
+    let carried = Carried::of(context);
+    let span = context.span().span_context().clone();
+    let context = context.with_remote_span_context(span);
+    match carried {
+        Some(carried) => context.with_value(carried),
+        None => context,
+    }
+}
+
 /// Whether a context has a trace state or baggage, which a mark does not hold.
 fn is_more_than_a_mark(context: &Context) -> bool {
     let span = context.span();
     let state = span.span_context().trace_state();
-    *state != TraceState::NONE || !context.baggage().is_empty()
+    let has_state = *state != TraceState::NONE;
+    has_state || !context.baggage().is_empty() || Carried::of(context).is_some()
 }
 
 /// What has to be known of a message before it is given away.

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use campanile_recorder::Handle;
 use opentelemetry::Context;
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{SpanContext, TraceContextExt};
+use opentelemetry::trace::SpanContext;
 
-use crate::connection::{Beginning, Connection};
+use crate::connection::{Beginning, Connection, outliving};
 use crate::{Role, Session, Sessions};
 
 /// The endpoint's name when the application gives none.
@@ -102,8 +102,7 @@ impl<S> Observe<S> {
 
     /// Begins.
     pub fn start(self) -> Session<S> {
-        let upgrade = self.context.span().span_context().clone();
-        let context = self.context.with_remote_span_context(upgrade);
+        let context = outliving(&self.context);
         let beginning = Beginning {
             seen: self.seen,
             context,

@@ -20,9 +20,9 @@ use campanile_recorder::{Handle, Route, Seed};
 use campanile_semconv::header as names;
 use opentelemetry::Context;
 use opentelemetry::context::FutureExt;
-use opentelemetry::trace::TraceContextExt;
 
 use self::routed::Routed;
+use crate::connection::outliving;
 use crate::endpoint::Reject;
 use crate::handshake::{Handshake, Refusal};
 use crate::resume::Rung;
@@ -343,9 +343,7 @@ impl<F> Upgrade<F> {
             inner.set_selected_protocol(HeaderValue::from_static(offered::CONTRACT));
         }
         handshake.expect(Refusal::UpgradeFailed);
-        let upgrade = context.span().span_context().clone();
-        // The span itself has ended by then, and must not be kept alive by the socket.
-        let context = context.with_remote_span_context(upgrade);
+        let context = outliving(&context);
         let route = Route::current();
         let is_welcomed = ask.is_some();
         let opening = Opening {
