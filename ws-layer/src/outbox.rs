@@ -265,6 +265,11 @@ impl<M: Message + Send + 'static> Outbox<M> {
         waited.unwrap_or(false)
     }
 
+    /// Whether the session is over here: [`push`](Self::push) would say [`Pushed::Ended`].
+    pub fn is_ended(&self) -> bool {
+        self.0.lock().queue.is_ended()
+    }
+
     /// Messages that wait, and their payload bytes.
     pub fn waiting(&self) -> (usize, usize) {
         self.0.lock().queue.waiting()

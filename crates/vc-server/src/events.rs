@@ -15,11 +15,6 @@ campanile::events! {
     /// Requests were still under way when the server stopped, and were ended.
     pub(crate) event RequestsCut: "chat.requests.cut" in "server" at WARN {}
 
-    /// No further connection can be accepted, so the server stops.
-    pub(crate) event AcceptFailed: "chat.accept.failed" in "server" at ERROR {
-        error: String = attribute::EXCEPTION_MESSAGE,
-    }
-
     /// An audit record was not taken everywhere.
     pub(crate) event AuditLost: "chat.audit.lost" in "server" at ERROR {
         error: String = attribute::EXCEPTION_MESSAGE,

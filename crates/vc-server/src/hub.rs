@@ -70,8 +70,7 @@ struct Missed {
 /// Everyone who listens. Clones are the same hub.
 #[derive(Clone, Debug)]
 pub(crate) struct Hub {
-    /// By the id of their session.
-    listeners: Arc<Mutex<HashMap<String, Listener>>>,
+    listeners: Arc<Mutex<Listeners<Listener>>>,
     /// How many look at each room. Its keys are the rooms there are.
     here: Arc<Mutex<HashMap<String, usize>>>,
 }
@@ -97,7 +96,7 @@ impl Hub {
         }
         let mut listeners = lock(&self.listeners);
         let mut told = 0;
-        listeners.retain(|_, listener| {
+        listeners.by_session.retain(|_, listener| {
             let Listener { outbox, missed } = listener;
             let pushed = tell(missed, &outgoing, |outgoing| outbox.push(outgoing));
             told += usize::from(pushed == Some(true));
@@ -121,8 +120,7 @@ impl Hub {
     pub(crate) fn listen(&self, session: String, outbox: Outbox<ws::Message>) {
         let missed = 0;
         let listener = Listener { outbox, missed };
-        // A session that came back listens already; what it has missed is still to be told.
-        lock(&self.listeners).entry(session).or_insert(listener);
+        lock(&self.listeners).enter(session, listener, |known| known.outbox.is_ended());
     }
 
     /// Somebody came, and looks at no room yet.
@@ -135,19 +133,48 @@ impl Hub {
 
     /// Counts one more or one less, and tells everyone. Returns whether there is such a room.
     fn count(&self, room: &str, change: isize) -> bool {
-        let count = lock(&self.here).get_mut(room).map(|count| {
-            *count = count.saturating_add_signed(change);
-            *count
-        });
-        if let Some(count) = count {
-            self.tell(&Event::Here { room, count });
-        }
-        count.is_some()
+        // Told before the next one counts, so that the last that is told is how many there are.
+        let mut here = lock(&self.here);
+        let Some(count) = here.get_mut(room) else {
+            return false;
+        };
+        *count = count.saturating_add_signed(change);
+        let count = *count;
+        self.tell(&Event::Here { room, count });
+        true
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whoever listens, by the id of their session.
+#[derive(Debug)]
+struct Listeners<T> {
+    by_session: HashMap<String, T>,
+    /// With so many it is time to look who has ended: while nothing happens, nobody else does.
+    look_at: usize,
+}
+
+impl<T> Listeners<T> {
+    fn enter(&mut self, session: String, listener: T, has_ended: impl Fn(&T) -> bool) {
+        if self.by_session.len() >= self.look_at {
+            self.by_session.retain(|_, known| !has_ended(known));
+            self.look_at = Self::default().look_at.max(2 * self.by_session.len());
+        }
+        // A session that came back listens already; what it has missed is still to be told.
+        self.by_session.entry(session).or_insert(listener);
+    }
+}
+
+impl<T> Default for Listeners<T> {
+    fn default() -> Self {
+        Self {
+            by_session: HashMap::new(),
+            look_at: 64,
+        }
+    }
 }
 
 /// Who is told.
@@ -248,6 +275,18 @@ mod tests {
         presence.look_at("a");
         assert!(!presence.look_at("nowhere"));
         assert_eq!((presence.room(), hub.here("a")), (Some("a"), 1));
+    }
+
+    #[test]
+    fn who_has_ended_is_forgotten_though_nothing_happens() {
+        let mut listeners = Listeners::default();
+        for at in 0..10_000 {
+            let has_ended = at >= 100;
+            listeners.enter(at.to_string(), has_ended, |ended| *ended);
+            assert!(listeners.by_session.len() <= 200);
+        }
+        let here = listeners.by_session.values().filter(|ended| !**ended);
+        assert_eq!(here.count(), 100);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::events::{AcceptFailed, RequestsCut, ServerStarted, ServerStopped};
+use crate::events::{RequestsCut, ServerStarted, ServerStopped};
 use crate::store::Store;
 use crate::{App, Failure, Options, demo, resume};
 
@@ -234,13 +234,10 @@ async fn run(listener: TcpListener, router: Router, stopping: watch::Receiver<bo
         let _ = socket.set_nodelay(true);
     });
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service)
+    // It never fails: what cannot be accepted is tried again.
+    let _ = axum::serve(listener, service)
         .with_graceful_shutdown(stopped(stopping))
         .await;
-    if let Err(error) = served {
-        let error = error.to_string();
-        AcceptFailed { error }.emit("cannot accept connections");
-    }
 }
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {
