@@ -1,6 +1,6 @@
 //! The shortest difference of two texts, line by line.
 
-/// Lines beyond this are compared place by place, as the table grows with the square.
+/// Longer texts stand whole, one after the other, as the table grows with the square.
 const MOST: usize = 2000;
 
 /// Marks lines only in `expected` with `-`, only in `received` with `+`, others with a space.
