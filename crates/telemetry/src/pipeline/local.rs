@@ -21,10 +21,11 @@ pub(super) fn with<R>(
 ) -> Option<R> {
     let found = LOCAL.try_with(|local| {
         let mut local = local.try_borrow_mut().ok()?;
-        if let Some((_, shard)) = local.0.iter().find(|(of, _)| *of == id) {
-            return Some(with(shard));
-        }
-        let shard = local.add(id, register());
+        let at = match local.0.iter().position(|(of, _)| *of == id) {
+            Some(at) => at,
+            None => local.add(id, register()),
+        };
+        let (_, shard) = local.0.get(at)?;
         Some(with(shard))
     });
     found.ok().flatten()
@@ -32,11 +33,11 @@ pub(super) fn with<R>(
 
 impl Local {
     #[cold]
-    fn add(&mut self, id: u64, shard: Arc<Shard>) -> &Arc<Shard> {
+    fn add(&mut self, id: u64, shard: Arc<Shard>) -> usize {
         // of lanes that are gone, nobody else has the buffer
         self.0.retain(|(_, shard)| Arc::strong_count(shard) > 1);
         self.0.push((id, shard));
-        &self.0[self.0.len() - 1].1
+        self.0.len() - 1
     }
 }
 

@@ -21,7 +21,7 @@ use super::written::Written;
 const CHUNK: usize = 64 << 10;
 
 /// Buffers that wait for a busy thread.
-const SPARES: usize = 4;
+const SPARES: usize = 12;
 
 #[derive(Debug)]
 pub(super) struct Queue {
