@@ -1,12 +1,11 @@
 //! From the head of a request to an exchange under way.
 
 use std::mem::swap;
-use std::time::Instant;
 
 use campanile_propagation::{Baggage, Extracted, Formats, Trust, Unread};
 use campanile_recorder::{
     Caller, Exchange, Head, HeadMore, LogAttributes, Outcome, RequestId, Route, RouteKey, Seed,
-    Tracing,
+    Tick, Tracing,
 };
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
@@ -50,7 +49,7 @@ impl Shared {
     /// Reads the head and begins the exchange, unless the request is none of our business.
     #[inline]
     pub(crate) fn begin<B>(&self, request: &mut Request<B>) -> Kept {
-        let clock = Instant::now();
+        let clock = Tick::now();
         if self.settings.is_asked || self.formats != Formats::default() {
             return self.begin_asked(request, clock);
         }
@@ -64,7 +63,7 @@ impl Shared {
     /// The same where there is more to do than usually.
     #[cold]
     #[inline(never)]
-    fn begin_asked<B>(&self, request: &mut Request<B>, clock: Instant) -> Kept {
+    fn begin_asked<B>(&self, request: &mut Request<B>, clock: Tick) -> Kept {
         let settings = &self.settings;
         let mut asked = settings.judge(request);
         if asked.observe == Observe::Nothing {
@@ -94,7 +93,7 @@ impl Shared {
         kept
     }
 
-    fn open(&self, view: &View<'_>, asked: Option<&mut Asked>, clock: Instant) -> Kept {
+    fn open(&self, view: &View<'_>, asked: Option<&mut Asked>, clock: Tick) -> Kept {
         let settings = &self.settings;
         let peer = head::peer(view.extensions);
         let mut key = head::key(view.method, view.version, view.uri, settings.https);
@@ -112,7 +111,7 @@ impl Shared {
             carried: lines.rest(parent),
             tracing: Tracing::Span,
             metrics: settings.role.counts,
-            route: Route::find(&key),
+            route: self.route(&key),
             path: view.uri.path(),
             authority: view.lines.authority(view.uri),
             user_agent: view.lines.user_agent(),
@@ -121,16 +120,21 @@ impl Shared {
             more: None,
         };
         let is_plain = asked.is_none() && view.uri.query().is_none() && !key.method.is_other();
-        let (exchange, options) = if is_plain {
-            (Exchange::begin(self.clone(), head), None)
-        } else {
-            self.open_asked(view, asked, key, head)
-        };
-        Kept::new(Watched {
+        let completed = Outcome::Completed;
+        if is_plain {
+            return Kept::new(|| Watched {
+                exchange: Exchange::begin(self, &head),
+                options: None,
+                is_grpc,
+                completed,
+            });
+        }
+        let (exchange, options) = self.open_asked(view, asked, key, head);
+        Kept::new(|| Watched {
             exchange,
             options,
             is_grpc,
-            completed: Outcome::Completed,
+            completed,
         })
     }
 
@@ -189,7 +193,7 @@ impl Shared {
             more: Some(&more),
             ..head
         };
-        let exchange = Exchange::begin(self.clone(), head);
+        let exchange = Exchange::begin(self, &head);
         (exchange, options)
     }
 

@@ -59,6 +59,7 @@ pub(crate) struct Lines<'a> {
 const MAX_WALK: usize = 24;
 
 impl<'a> Lines<'a> {
+    #[inline]
     pub(crate) fn read(headers: &'a HeaderMap) -> Self {
         // no name is repeated when there are as many names as values
         if headers.len() != headers.keys_len() || headers.len() > MAX_WALK {

@@ -20,11 +20,12 @@ thread_local! {
 pub(crate) struct Kept(Option<Box<Option<Watched>>>);
 
 impl Kept {
+    /// Keeps what `watch` begins. The box comes first, so that what comes after goes right into it.
     #[inline]
-    pub(crate) fn new(watched: Watched) -> Self {
+    pub(crate) fn new(watch: impl FnOnce() -> Watched) -> Self {
         let spare = BOXES.try_with(|boxes| boxes.try_borrow_mut().ok()?.pop());
         let mut kept = spare.ok().flatten().unwrap_or_default();
-        *kept = Some(watched);
+        *kept = Some(watch());
         Self(Some(kept))
     }
 

@@ -1,11 +1,12 @@
 //! The paved path for servers: one layer that does all of it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::mem::ManuallyDrop;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use campanile_propagation::{Formats, Trust};
-use campanile_recorder::{AccessLog, Handle, Owner, Source, Stock};
+use campanile_recorder::{AccessLog, Handle, Owner, Route, RouteKey, Source, Stock};
 use http::{HeaderName, Request, Response, request, response};
 use opentelemetry::KeyValue;
 use tower_layer::Layer;
@@ -36,6 +37,29 @@ pub(crate) struct Common {
     pub(crate) recorder: Handle,
     pub(crate) formats: Formats,
     pub(crate) settings: Settings,
+    /// The route of the first request. A router makes a service for each of its routes, so that it
+    /// is that of nearly all.
+    usual: OnceLock<&'static Route>,
+}
+
+impl Common {
+    /// The route of `key`.
+    #[inline]
+    pub(crate) fn route(&self, key: &RouteKey<'_>) -> &'static Route {
+        match self.usual.get() {
+            Some(route) if route.is(key) => route,
+            usual => self.other_route(usual, key),
+        }
+    }
+
+    #[cold]
+    fn other_route(&self, usual: Option<&&'static Route>, key: &RouteKey<'_>) -> &'static Route {
+        let route = Route::find(key);
+        if usual.is_none() {
+            let _ = self.usual.set(route);
+        }
+        route
+    }
 }
 
 impl std::ops::Deref for Shared {
@@ -79,6 +103,7 @@ impl ServerLayer {
             formats: recorder.formats(),
             recorder,
             settings: Settings::new(role),
+            usual: OnceLock::new(),
         })))
     }
 
@@ -255,9 +280,13 @@ impl<S> Layer<S> for ServerLayer {
     type Service = Server<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
+        let common = Common {
+            usual: OnceLock::new(),
+            ..Common::clone(&self.0)
+        };
         Server {
             inner,
-            layer: self.clone(),
+            layer: Self(Shared(Arc::new(common))),
         }
     }
 }
@@ -284,11 +313,15 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let mut kept = self.layer.0.begin(&mut request);
+        if observe::is_lazy::<S>() {
+            // nothing runs yet that might panic; not to have to see to that saves moving a future
+            let kept = ManuallyDrop::new(kept);
+            let inner = self.inner.call(request);
+            return ResponseFuture::new(inner, ManuallyDrop::into_inner(kept));
+        }
         let inner = match kept.get_mut() {
-            Some(watched) if !observe::is_lazy::<S>() => {
-                observe::within(&mut watched.exchange, || self.inner.call(request))
-            }
-            _ => self.inner.call(request),
+            Some(watched) => observe::within(&mut watched.exchange, || self.inner.call(request)),
+            None => self.inner.call(request),
         };
         ResponseFuture::new(inner, kept)
     }

@@ -155,7 +155,7 @@ impl std::fmt::Debug for Probe {
 }
 
 impl Recorder for Probe {
-    fn start(&self, head: Head<'_>) -> Started {
+    fn start(&self, head: &Head<'_>) -> Started {
         Stock::from_global().start(head)
     }
 

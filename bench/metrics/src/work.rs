@@ -133,7 +133,7 @@ fn end(route: &'static Route, n: u32) -> End<'static> {
         status: Some(200),
         outcome: Outcome::Completed,
         phase: Phase::Body,
-        elapsed: Duration::from_micros(u64::from(n % 4096)),
+        elapsed_ns: 1_000 * u64::from(n % 4096),
         route,
         sizes: Sizes::default(),
         failure: None,

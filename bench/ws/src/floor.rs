@@ -21,7 +21,7 @@ pub fn floor() -> Handle {
 }
 
 impl Recorder for Floor {
-    fn start(&self, head: Head<'_>) -> Started {
+    fn start(&self, head: &Head<'_>) -> Started {
         Stock::from_global().start(head)
     }
 

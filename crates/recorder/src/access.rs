@@ -39,7 +39,7 @@ impl AccessLog {
         match self {
             Self::Off => false,
             Self::Problems { slower_than } => {
-                end.elapsed >= slower_than || end.error_type().is_some()
+                Duration::from_nanos(end.elapsed_ns) >= slower_than || end.error_type().is_some()
             }
             Self::All => true,
         }
@@ -73,7 +73,7 @@ fn tell(context: &Context, end: &End<'_>) {
             { a::CAMPANILE_OUTCOME } = end.outcome.as_str(),
             { a::CAMPANILE_PHASE } = end.phase.as_str(),
             { a::ERROR_TYPE } = end.error_type(),
-            { a::CAMPANILE_REQUEST_DURATION } = end.elapsed.as_secs_f64(),
+            { a::CAMPANILE_REQUEST_DURATION } = end.seconds(),
             { a::HTTP_REQUEST_BODY_SIZE } = end.sizes.request,
             { a::HTTP_RESPONSE_BODY_SIZE } = end.sizes.response,
         },

@@ -1,11 +1,11 @@
 //! One beginning, one end.
 
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use opentelemetry::{Context, KeyValue};
 
-use crate::{AccessLog, End, Handle, Head, Outcome, Phase, Route, Sizes, Started};
+use crate::{AccessLog, End, Handle, Head, Outcome, Phase, Route, Sizes, Started, Tick};
 
 /// Whom an exchange belongs to: a [`Handle`], or whatever shares one, so that an exchange counts
 /// one reference and not several.
@@ -34,7 +34,7 @@ impl Owner for Handle {
 pub struct Exchange<O: Owner = Handle> {
     owner: O,
     started: Started,
-    clock: Instant,
+    clock: Tick,
     route: &'static Route,
     status: Option<u16>,
     ended: bool,
@@ -52,11 +52,14 @@ struct More {
 impl<O: Owner> Exchange<O> {
     /// Begins an exchange.
     #[inline]
-    pub fn begin(owner: O, head: Head<'_>) -> Self {
+    pub fn begin(owner: &O, head: &Head<'_>) -> Self
+    where
+        O: Clone,
+    {
         let (clock, route) = (head.clock, head.route);
         Self {
             started: owner.recorder().start(head),
-            owner,
+            owner: owner.clone(),
             clock,
             route,
             status: None,
@@ -95,7 +98,7 @@ impl<O: Owner> Exchange<O> {
 
     /// How long it has been under way.
     pub fn elapsed(&self) -> Duration {
-        self.clock.elapsed()
+        Duration::from_nanos(Tick::now().nanos_since(self.clock))
     }
 
     /// Names the route better than was possible at the start.
@@ -149,7 +152,7 @@ impl<O: Owner> Exchange<O> {
             } else {
                 Phase::Head
             },
-            elapsed: self.clock.elapsed(),
+            elapsed_ns: Tick::now().nanos_since(self.clock),
             route: self.route,
             sizes: more.map_or_else(Sizes::default, |more| more.sizes),
             failure: more.and_then(|more| more.failure),

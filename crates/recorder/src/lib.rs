@@ -24,6 +24,7 @@ mod series;
 mod server_metrics;
 mod stock;
 mod target;
+mod tick;
 
 pub use access::AccessLog;
 pub use call::{Answer, Call, CallEnd, CallHead, CallOutcome, StartedCall};
@@ -40,3 +41,4 @@ pub use seed::Seed;
 pub use server_metrics::ServerMetrics;
 pub use stock::{Stock, StockMeter};
 pub use target::{MAX_TARGETS, Target};
+pub use tick::Tick;

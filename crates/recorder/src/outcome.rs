@@ -1,7 +1,5 @@
 //! How an exchange ended.
 
-use std::time::Duration;
-
 use opentelemetry::KeyValue;
 
 use crate::Route;
@@ -83,8 +81,9 @@ pub struct End<'a> {
     pub outcome: Outcome,
     /// Where it ended.
     pub phase: Phase,
-    /// From the request's head to this end: the span's duration and the metric's sample alike.
-    pub elapsed: Duration,
+    /// Nanoseconds from the request's head to this end: the span's duration and the metric's sample
+    /// alike.
+    pub elapsed_ns: u64,
     /// The route, which may be better known now than at the start.
     pub route: &'static Route,
     /// The body sizes.
@@ -96,6 +95,13 @@ pub struct End<'a> {
 }
 
 impl End<'_> {
+    /// How long it took, as metrics tell it.
+    #[inline]
+    #[expect(clippy::cast_precision_loss, reason = "exact up to 104 days")]
+    pub fn seconds(&self) -> f64 {
+        self.elapsed_ns as f64 / 1e9
+    }
+
     /// The value of `error.type`, absent on success (semantic conventions, HTTP server: a 5xx is
     /// an error, a 4xx is not).
     #[inline]

@@ -1,15 +1,17 @@
 //! What a layer tells a pipeline.
 
+use std::any::Any;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
 
 use campanile_propagation::{Formats, Parent, Unread};
 use opentelemetry::trace::SpanContext;
 use opentelemetry::{Context, KeyValue};
 
-use crate::{CallEnd, CallHead, End, Meter, Moment, RequestId, Route, StartedCall, authority};
+use crate::{
+    CallEnd, CallHead, End, Meter, Moment, RequestId, Route, StartedCall, Tick, authority,
+};
 
 /// Where the root span hangs.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +43,7 @@ pub enum Tracing {
 #[derive(Debug)]
 pub struct Head<'a> {
     /// When it began.
-    pub clock: Instant,
+    pub clock: Tick,
     /// Where the root span hangs.
     pub caller: Caller,
     /// What the caller sends along; not of interest when the caller is a context.
@@ -102,6 +104,8 @@ impl Head<'_> {
 /// An exchange that began.
 #[derive(Clone, Debug)]
 pub struct Started {
+    /// What only its pipeline understands. It goes before the context does.
+    pub own: Option<Arc<dyn Any + Send + Sync>>,
     /// The context to run the request in: its root span is current.
     pub context: Context,
     /// When it began, in nanoseconds since the Unix epoch.
@@ -119,7 +123,7 @@ pub struct Started {
 /// Implementations neither block nor panic, and never report an error to the caller.
 pub trait Recorder: fmt::Debug + Send + Sync + 'static {
     /// Begins an exchange: its root span, and one more active request.
-    fn start(&self, head: Head<'_>) -> Started;
+    fn start(&self, head: &Head<'_>) -> Started;
 
     /// Ends an exchange: its span, one duration, one active request less. Called exactly once.
     fn end(&self, started: &Started, end: &End<'_>);

@@ -117,15 +117,29 @@ impl RouteKey<'_> {
     /// without reading it.
     #[inline]
     fn is(&self, other: &Self) -> bool {
-        let same = |one: Option<&'static str>, other: Option<&'static str>| match (one, other) {
-            (Some(one), Some(other)) => std::ptr::eq(one, other) || one == other,
-            (one, other) => one.is_none() && other.is_none(),
-        };
-        self.method == other.method
-            && same(Some(self.scheme), Some(other.scheme))
-            && same(self.version, other.version)
-            && same(self.domain, other.domain)
-            && self.template == other.template
+        let are_same = self.method == other.method
+            && std::ptr::eq(self.scheme, other.scheme)
+            && is_same(self.version, other.version)
+            && is_same(self.domain, other.domain);
+        if are_same {
+            self.template == other.template
+        } else {
+            self.is_equal(other)
+        }
+    }
+
+    #[cold]
+    fn is_equal(&self, other: &Self) -> bool {
+        self == other
+    }
+}
+
+/// Whether both are none, or the very same text.
+#[inline]
+fn is_same(one: Option<&'static str>, other: Option<&'static str>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => std::ptr::eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 
@@ -170,6 +184,12 @@ impl Route {
                 .unwrap_or_else(PoisonError::into_inner)
                 .insert(key)
         })
+    }
+
+    /// Whether it is the route of `key`.
+    #[inline]
+    pub fn is(&self, key: &RouteKey<'_>) -> bool {
+        self.key.is(key)
     }
 
     /// The route of the exchange that is being polled on this thread.

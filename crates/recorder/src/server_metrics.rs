@@ -84,6 +84,7 @@ impl ServerMetrics {
 
     /// Records the end of a request that [`begin`](Self::begin) was told of, inside the span of
     /// `span` if there is one.
+    #[inline]
     pub fn end(&self, end: &End<'_>, span: Option<&SpanContext>) {
         match self.routes.usual(end) {
             Some(series) => series.record(&*self.meter, end, span),
@@ -167,7 +168,7 @@ impl Series {
 
     #[inline]
     fn record(&self, meter: &dyn Meter, end: &End<'_>, span: Option<&SpanContext>) {
-        let seconds = end.elapsed.as_secs_f64();
+        let seconds = end.seconds();
         match span {
             Some(span) => self.duration.record_in(seconds, span),
             None => self.duration.record(seconds),

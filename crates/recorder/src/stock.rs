@@ -120,7 +120,7 @@ where
     T: Tracer + Send + Sync + 'static,
     T::Span: Send + Sync + 'static,
 {
-    fn start(&self, head: Head<'_>) -> Started {
+    fn start(&self, head: &Head<'_>) -> Started {
         let at = SystemTime::now();
         let (has_metrics, tracing, route) = (head.metrics, head.tracing, head.route);
         if has_metrics {
@@ -128,13 +128,14 @@ where
         }
         let (carried, drops) = head.carried.read();
         self.metrics.drop_baggage(drops + head.more().baggage_drops);
-        let parent = parent_context(&head, carried);
+        let parent = parent_context(head, carried);
         let context = match tracing {
             Tracing::PassOn => parent,
             Tracing::Suppressed => suppressed(&parent),
-            Tracing::Span => self.open(&head, &parent, at),
+            Tracing::Span => self.open(head, &parent, at),
         };
         Started {
+            own: None,
             context,
             start_ns: nanos(at),
             route,
@@ -152,7 +153,7 @@ where
         if !started.has_span {
             return;
         }
-        let at = UNIX_EPOCH + Duration::from_nanos(started.start_ns) + end.elapsed;
+        let at = UNIX_EPOCH + Duration::from_nanos(started.start_ns + end.elapsed_ns);
         if span.is_recording() {
             if !std::ptr::eq(end.route, started.route) {
                 span.update_name(end.route.name());

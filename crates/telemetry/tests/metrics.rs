@@ -6,13 +6,13 @@ mod harness;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use campanile_otlp_receiver::Receiver;
 use campanile_otlp_receiver::model::{Metric, Number, Point, PointValue};
 use campanile_propagation::{Baggage, Unread};
 use campanile_recorder::{
-    Caller, Exchange, Handle, Head, Method, Outcome, Route, RouteKey, Sizes, Source, Tracing,
+    Caller, Exchange, Handle, Head, Method, Outcome, Route, RouteKey, Sizes, Source, Tick, Tracing,
 };
 use campanile_semconv::metric as m;
 use campanile_telemetry::Telemetry;
@@ -36,7 +36,7 @@ fn head(template: &'static str) -> Head<'static> {
         domain: None,
     };
     Head {
-        clock: Instant::now(),
+        clock: Tick::now(),
         caller: Caller::Unknown,
         carried: Default::default(),
         tracing: Tracing::Span,
@@ -52,7 +52,7 @@ fn head(template: &'static str) -> Head<'static> {
 }
 
 fn exchange(recorder: &Handle, template: &'static str) -> Exchange {
-    Exchange::begin(recorder.clone(), head(template))
+    Exchange::begin(recorder, &head(template))
 }
 
 fn exchanges(recorder: &Handle, times: usize) {
@@ -127,7 +127,7 @@ async fn baggage_that_cannot_be_carried_is_counted_once_it_is_read() {
             carried,
             ..head("/rooms/{id}")
         };
-        let mut exchange = Exchange::begin(telemetry.recorder(), head);
+        let mut exchange = Exchange::begin(&telemetry.recorder(), &head);
         for _ in 0..2 {
             let read = Baggage::of(exchange.context());
             assert_eq!(read.get("plan").as_deref(), Some("pro"), "{way}");

@@ -7,14 +7,14 @@ mod harness;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use campanile_otlp_receiver::Receiver;
 use campanile_otlp_receiver::model::Span;
 use campanile_propagation::{Carried, Parent, Unread};
 use campanile_recorder::{
     Caller, Exchange, Handle, Head, HeadMore, Method, Outcome, RequestId, Route, RouteKey, Source,
-    Tracing,
+    Tick, Tracing,
 };
 use campanile_telemetry::Telemetry;
 use harness::Over;
@@ -57,7 +57,7 @@ fn head(flags: Option<u8>, route: &'static Route) -> Head<'static> {
         };
     }
     Head {
-        clock: Instant::now(),
+        clock: Tick::now(),
         caller,
         carried,
         tracing: Tracing::Span,
@@ -73,7 +73,7 @@ fn head(flags: Option<u8>, route: &'static Route) -> Head<'static> {
 }
 
 fn end(recorder: &Handle, head: Head<'_>, status: Option<u16>, outcome: Outcome) {
-    let mut exchange = Exchange::begin(recorder.clone(), head);
+    let mut exchange = Exchange::begin(recorder, &head);
     if let Some(status) = status {
         exchange.head(status);
     }
@@ -94,7 +94,7 @@ fn talkative(recorder: &Handle) {
     };
     head.more = Some(&more);
     head.client = Some("2001:db8::1".parse().unwrap());
-    let mut exchange = Exchange::begin(recorder.clone(), head);
+    let mut exchange = Exchange::begin(recorder, &head);
     let attached = exchange.context().clone().attach();
     Context::map_current(|context| {
         let span = context.span();
@@ -187,7 +187,7 @@ async fn a_request_leaves_the_same_span_over_either_pipeline() {
             linked.carried = Unread::default();
         }
         end(recorder, linked, Some(200), Outcome::Completed);
-        let mut late = Exchange::begin(recorder.clone(), head(Some(1), route(None, None)));
+        let mut late = Exchange::begin(recorder, &head(Some(1), route(None, None)));
         late.set_route(route(Some("/learnt"), Some("auth")));
         late.head(200);
         late.end(Outcome::Completed);
@@ -279,7 +279,7 @@ async fn a_span_that_is_kept_late_says_the_same_over_either_pipeline() {
         for head in heads {
             end(recorder, head, Some(500), Outcome::Completed);
         }
-        let mut told = Exchange::begin(recorder.clone(), head(Some(0), known));
+        let mut told = Exchange::begin(recorder, &head(Some(0), known));
         let span = told.context().span();
         span.set_attribute(KeyValue::new("items", 3));
         span.set_status(Status::error("out of stock"));
@@ -303,7 +303,7 @@ async fn what_a_request_carries_reaches_its_children_and_clones() {
         let receiver = Receiver::start().await.unwrap();
         let telemetry = telemetry(&receiver, way);
         let known = route(Some("/carried"), None);
-        let exchange = Exchange::begin(telemetry.recorder(), head(Some(1), known));
+        let exchange = Exchange::begin(&telemetry.recorder(), &head(Some(1), known));
         let attached = exchange.context().clone().attach();
         telemetry.tracer("test").in_span("child", |context| {
             let carried = Carried::of(&context).unwrap();

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use super::*;
 use crate::{Count, Gauge, Method, Outcome, Phase, Record, RouteKey, Sizes};
@@ -93,7 +92,7 @@ fn end(route: &'static Route, status: Option<u16>, outcome: Outcome) -> End<'sta
         status,
         outcome,
         phase: Phase::Head,
-        elapsed: Duration::from_millis(3),
+        elapsed_ns: 3_000_000,
         route,
         sizes: Sizes::default(),
         failure: None,

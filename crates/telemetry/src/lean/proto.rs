@@ -300,24 +300,30 @@ impl Fixed {
         head
     }
 
-    /// Appends the tag and length of a span, and its fixed part.
+    /// Appends the tag and length of a span, its fixed part, and the state unless it is empty.
     #[inline]
-    fn open(&self, out: &mut Vec<u8>, length: usize) {
-        if self.is_root() || !(0x80..0x4000).contains(&length) {
-            return self.open_other(out, length);
+    fn open(&self, out: &mut Vec<u8>, length: usize, state: &[u8]) {
+        let is_usual = (1..0x80).contains(&state.len()) && (0x80..0x4000).contains(&length);
+        if self.is_root() || !is_usual {
+            return self.open_other(out, length, state);
         }
-        // the length takes two bytes
-        let mut head = [0; 3 + Self::LEN];
+        // the length takes two bytes, that of the state one
+        let mut head = [0; 3 + Self::LEN + 2];
         head[..3].copy_from_slice(&[tag::INNER, length as u8 | 0x80, (length >> 7) as u8]);
-        head[3..].copy_from_slice(&self.bytes());
+        head[3..3 + Self::LEN].copy_from_slice(&self.bytes());
+        head[3 + Self::LEN..].copy_from_slice(&[tag::SPAN_TRACE_STATE, state.len() as u8]);
         out.extend_from_slice(&head);
+        out.extend_from_slice(state);
     }
 
     #[inline(never)]
-    fn open_other(&self, out: &mut Vec<u8>, length: usize) {
+    fn open_other(&self, out: &mut Vec<u8>, length: usize, state: &[u8]) {
         out.push(tag::INNER);
         varint(out, length as u64);
         self.write(out);
+        if !state.is_empty() {
+            bytes(out, tag::SPAN_TRACE_STATE, state);
+        }
     }
 
     /// Appends it alone.
@@ -346,10 +352,7 @@ pub(crate) fn span<const N: usize>(
         length += field_len(state.len());
     }
     out.reserve(field_len(length));
-    fixed.open(out, length);
-    if !state.is_empty() {
-        bytes(out, tag::SPAN_TRACE_STATE, state);
-    }
+    fixed.open(out, length, state);
     for part in parts {
         out.extend_from_slice(part);
     }

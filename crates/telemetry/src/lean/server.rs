@@ -3,7 +3,6 @@
 //! A request costs this pipeline no allocation but the two that the OpenTelemetry API makes around
 //! every span in a context. Whatever is the same for all requests of a kind is made once.
 
-mod ask;
 mod attributes;
 mod clock;
 mod domain;
@@ -27,10 +26,10 @@ use campanile_recorder::{
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceState};
 use opentelemetry::{Context, TraceFlags, TraceId};
 
-use self::ask::Ending;
 use self::attributes::Secret;
 use self::clock::Clock;
-use self::handle::{Beginning, Handle};
+use self::handle::Handle;
+use self::span::{Began, Beginning, ServerSpan};
 use self::templates::Templates;
 use super::ids;
 use super::tracer::{Shared, Tracer};
@@ -143,19 +142,24 @@ impl Common {
             });
         let is_sampled = matches!(verdict, Verdict::Keep(_));
         let flags = parent.flags.with_sampled(is_sampled);
-        let begun = Beginning {
-            context: SpanContext::new(trace_id, ids::span_id(), flags, false, TraceState::NONE),
-            parent: parent.span_id,
+        let beginning = Beginning {
+            trace_id,
+            flags,
+            began: Began {
+                route,
+                start_ns: at,
+                parent: parent.span_id,
+            },
             is_parent_remote: parent.is_remote,
             verdict,
-            start_ns: at,
         };
-        let span = Handle::begin(self, begun, carried, head);
-        let context = base.with_span(span);
+        let span = ServerSpan::begin(self, beginning, carried, head);
+        let context = base.with_span(Handle::new(Arc::clone(&span)));
         if head.more.is_some() || matches!(head.caller, Caller::Link(_)) {
             add(&context, head);
         }
         Started {
+            own: Some(span),
             context,
             start_ns: at,
             route,
@@ -231,7 +235,7 @@ fn add(context: &Context, head: &Head<'_>) {
 }
 
 impl Recorder for Server {
-    fn start(&self, head: Head<'_>) -> Started {
+    fn start(&self, head: &Head<'_>) -> Started {
         let Some(common) = &self.common else {
             return self.others.start(head);
         };
@@ -244,21 +248,21 @@ impl Recorder for Server {
         if let Some(more) = head.more {
             self.metrics.drop_baggage(more.baggage_drops);
         }
-        common.open(&head)
+        common.open(head)
     }
 
     fn end(&self, started: &Started, end: &End<'_>) {
-        if self.common.is_none() || !started.has_span {
+        let own = started.own.as_deref();
+        let Some(span) = own.and_then(|own| own.downcast_ref::<ServerSpan>()) else {
             return self.others.end(started, end);
-        }
-        let span = started.context.span();
+        };
         if started.has_metrics {
-            self.metrics.end(end, Some(span.span_context()));
+            self.metrics.end(end, Some(span.context()));
         }
         for attribute in end.attributes {
-            span.set_attribute(attribute.clone());
+            span.tell(|extras, limits| extras.attribute(attribute.clone(), limits));
         }
-        ask::end(&started.context, Ending::of(end));
+        span.finish(end);
     }
 
     fn start_call(&self, head: CallHead<'_>) -> StartedCall {

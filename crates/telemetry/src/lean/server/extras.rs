@@ -13,6 +13,8 @@ use crate::lean::values::Values;
 /// Attributes, events, links, another name, a status.
 #[derive(Debug, Default)]
 pub(super) struct Extras {
+    /// How many attributes the span has beside those in here.
+    others: usize,
     pub(super) name: Option<Cow<'static, str>>,
     pub(super) status: Status,
     attributes: Vec<KeyValue>,
@@ -24,9 +26,17 @@ pub(super) struct Extras {
 }
 
 impl Extras {
-    /// Adds an attribute while there is room beside the `others` that the span has.
-    pub(super) fn attribute(&mut self, attribute: KeyValue, others: usize, limits: &SpanLimits) {
-        if others + self.attributes.len() < limits.max_attributes_per_span as usize {
+    /// None yet, for a span that has this many attributes already.
+    pub(super) fn beside(others: usize) -> Self {
+        Self {
+            others,
+            ..Self::default()
+        }
+    }
+
+    /// Adds an attribute while there is room for it.
+    pub(super) fn attribute(&mut self, attribute: KeyValue, limits: &SpanLimits) {
+        if self.others + self.attributes.len() < limits.max_attributes_per_span as usize {
             self.attributes.push(attribute);
         } else {
             self.dropped_attributes += 1;

@@ -36,9 +36,20 @@ struct Known {
     addresses: usize,
 }
 
+/// What a thread knows.
+struct Table {
+    pairs: [Option<Known>; PAIRS],
+    /// Where the last request's pair is: between services the next has the same.
+    last: usize,
+}
+
 thread_local! {
-    static KNOWN: RefCell<[Option<Known>; PAIRS]> =
-        const { RefCell::new([const { None }; PAIRS]) };
+    static KNOWN: RefCell<Table> = const {
+        RefCell::new(Table {
+            pairs: [const { None }; PAIRS],
+            last: 0,
+        })
+    };
 }
 
 /// Writes all of them, and says how many attributes that is.
@@ -47,10 +58,7 @@ pub(super) fn write(out: &mut Vec<u8>, head: &Head<'_>, common: &Common) -> usiz
     let (peer, client) = (head.peer.map(|peer| peer.ip()), head.client);
     let written = KNOWN.try_with(|known| {
         let mut known = known.try_borrow_mut().ok()?;
-        let known = known[place(head)].as_mut()?;
-        if !known.is_of(head, common) {
-            return None;
-        }
+        let known = known.find(head, common)?;
         if known.peer != peer || known.client != client {
             known.move_to(peer, client);
         }
@@ -75,7 +83,7 @@ fn write_anew(out: &mut Vec<u8>, head: &Head<'_>, common: &Common) -> usize {
         let _ = KNOWN.try_with(|known| {
             let mut known = known.try_borrow_mut().ok()?;
             // what stood there gives its room
-            let known = known[place(head)].get_or_insert_default();
+            let known = known.pairs[place(head)].get_or_insert_default();
             known.rules = common.rules;
             copy(&mut known.authority, head.authority);
             copy(&mut known.agent, head.user_agent);
@@ -101,6 +109,23 @@ fn place(head: &Head<'_>) -> usize {
     let length = (authority.len() << 16 | agent.len()) as u64;
     let mixed = (mixed ^ length).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 59) as usize % PAIRS
+}
+
+impl Table {
+    #[inline]
+    fn find(&mut self, head: &Head<'_>, common: &Common) -> Option<&mut Known> {
+        let is_of = |known: &Option<Known>| {
+            let known = known.as_ref();
+            known.is_some_and(|known| known.is_of(head, common))
+        };
+        if !is_of(&self.pairs[self.last]) {
+            self.last = place(head);
+            if !is_of(&self.pairs[self.last]) {
+                return None;
+            }
+        }
+        self.pairs[self.last].as_mut()
+    }
 }
 
 impl Known {

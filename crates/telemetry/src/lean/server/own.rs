@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
 
 use campanile_propagation::Unread;
-use campanile_recorder::{Caller, Head, Route, Tracing};
+use campanile_recorder::{Caller, Head, Route, Tick, Tracing};
 
 use super::{Common, attributes};
 
@@ -49,7 +48,7 @@ impl Own {
         self.form = Form::Written(attributes);
     }
 
-    /// Notes what they are written from.
+    /// Notes what the attributes are written from.
     #[inline]
     pub(super) fn note(&mut self, head: &Head<'_>, common: &Common) {
         if head.more.is_some() {
@@ -83,15 +82,10 @@ impl Own {
     }
 
     /// How many attributes there are.
-    pub(super) fn attributes(&mut self, route: &'static Route, common: &Common) -> usize {
+    pub(super) fn attributes(&self, route: &'static Route, common: &Common) -> usize {
         match &self.form {
             Form::Written(attributes) => *attributes,
-            Form::Noted(noted) => {
-                let (bytes, attributes) = noted.write(&self.bytes, route, common);
-                self.bytes = bytes;
-                self.form = Form::Written(attributes);
-                attributes
-            }
+            Form::Noted(noted) => noted.write(&self.bytes, route, common).1,
         }
     }
 
@@ -121,7 +115,7 @@ impl Noted {
         let mut start = 0;
         let mut text = |end| &texts[std::mem::replace(&mut start, end)..end];
         Head {
-            clock: Instant::now(),
+            clock: Tick::now(),
             caller: Caller::Unknown,
             carried: Unread::default(),
             tracing: Tracing::Span,

@@ -4,21 +4,24 @@
 //! allocated, zeroed or moved for the next request.
 
 use std::cell::RefCell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use campanile_propagation::{Carried, LazyCarried, Unread};
-use campanile_recorder::{Head, Route};
+use campanile_recorder::{End, Head, Route};
 use campanile_semconv::attribute;
-use opentelemetry::trace::{SpanContext, Status};
+use opentelemetry::trace::{SpanContext, Status, TraceState};
+use opentelemetry::{TraceFlags, TraceId};
+use opentelemetry_sdk::trace::SpanLimits;
 
-use super::ask::Ending;
 use super::extras::Extras;
 use super::own::Own;
 use super::templates::Template;
 use super::{Common, domain};
+use crate::lean::ids;
 use crate::lean::proto::{self, Fixed, tag};
+use crate::sampling::Verdict;
 
 /// How many boxes a thread keeps.
 const SPARE: usize = 64;
@@ -27,16 +30,17 @@ const SPARE: usize = 64;
 const ROOM: usize = 2 << 10;
 
 thread_local! {
-    #[expect(clippy::vec_box, reason = "it is the boxes that are wanted")]
-    static BOXES: RefCell<Vec<Box<ServerSpan>>> = const { RefCell::new(Vec::new()) };
+    /// Nobody else has a reference to them.
+    static BOXES: RefCell<Vec<Arc<ServerSpan>>> = const { RefCell::new(Vec::new()) };
     /// Where a span is put together that has more than most.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The span, in its box.
+/// The span, in its box: its context has it for the handler, and its exchange to end it.
 pub(super) struct ServerSpan {
     common: Arc<Common>,
     context: SpanContext,
+    began: Began,
     is_parent_remote: bool,
     /// Whether anything that is told is kept: it is sampled, or may be kept late.
     is_recording: bool,
@@ -44,8 +48,9 @@ pub(super) struct ServerSpan {
     reason: Option<&'static str>,
     carried: LazyCarried,
     own: Own,
-    extras: Option<Box<Extras>>,
-    /// Changed through a shared reference, under the lock that the API puts around every span.
+    extras: Mutex<Option<Box<Extras>>>,
+    /// Whether there are any, so that hardly a span is locked for them.
+    has_extras: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -58,71 +63,82 @@ pub(super) struct Began {
     pub(super) parent: [u8; 8],
 }
 
+/// What a span is begun with, besides the head of its request.
+pub(super) struct Beginning {
+    pub(super) trace_id: TraceId,
+    pub(super) flags: TraceFlags,
+    pub(super) began: Began,
+    pub(super) is_parent_remote: bool,
+    pub(super) verdict: Verdict,
+}
+
 impl ServerSpan {
-    /// One that nobody uses.
+    /// Begins the span of the request with this head.
     #[inline]
-    pub(super) fn spare(common: &Arc<Common>) -> Box<Self> {
+    pub(super) fn begin(
+        common: &Arc<Common>,
+        beginning: Beginning,
+        carried: Unread<'_>,
+        head: &Head<'_>,
+    ) -> Arc<Self> {
         let spare = BOXES.try_with(|boxes| boxes.try_borrow_mut().ok()?.pop());
-        match spare {
-            Ok(Some(mut span)) => {
-                // it still counts a reference, which is the right one nearly always
-                if !Arc::ptr_eq(&span.common, common) {
-                    span.common = Arc::clone(common);
-                }
-                span
+        let mut begun = match spare {
+            Ok(Some(span)) => span,
+            _ => Self::new(common, beginning.began),
+        };
+        // nobody else has it, as it lay among the spare ones or is new
+        if let Some(span) = Arc::get_mut(&mut begun) {
+            // it still counts a reference, which is the right one nearly always
+            if !Arc::ptr_eq(&span.common, common) {
+                span.common = Arc::clone(common);
             }
-            _ => Self::new(common),
+            let (trace_id, span_id) = (beginning.trace_id, ids::span_id());
+            let (flags, state) = (beginning.flags, TraceState::NONE);
+            span.context = SpanContext::new(trace_id, span_id, flags, false, state);
+            span.began = beginning.began;
+            span.is_parent_remote = beginning.is_parent_remote;
+            span.carried.keep(carried);
+            span.ended = AtomicBool::new(false);
+            (span.is_recording, span.reason) = match beginning.verdict {
+                Verdict::Keep(reason) => {
+                    span.own.write(head, common);
+                    (true, reason)
+                }
+                // it may yet fail or take long
+                Verdict::Watch => {
+                    span.own.note(head, common);
+                    (true, None)
+                }
+                Verdict::Drop => (false, None),
+            };
         }
+        begun
     }
 
     #[cold]
-    fn new(common: &Arc<Common>) -> Box<Self> {
-        Box::new(Self {
+    fn new(common: &Arc<Common>, began: Began) -> Arc<Self> {
+        Arc::new(Self {
             common: Arc::clone(common),
             context: SpanContext::NONE,
+            began,
             is_parent_remote: false,
             is_recording: false,
             reason: None,
             carried: LazyCarried::default(),
             own: Own::with_capacity(ROOM / 4),
-            extras: None,
+            extras: Mutex::default(),
+            has_extras: AtomicBool::new(false),
             ended: AtomicBool::new(true),
         })
     }
 
-    /// Begins it: nothing is kept of it yet.
     #[inline]
-    pub(super) fn begin(
-        &mut self,
-        context: SpanContext,
-        is_parent_remote: bool,
-        carried: Unread<'_>,
-    ) {
-        self.context = context;
-        self.is_parent_remote = is_parent_remote;
-        self.carried.keep(carried);
-        self.is_recording = false;
-        self.reason = None;
-        self.ended = AtomicBool::new(false);
-    }
-
-    /// Keeps it.
-    #[inline]
-    pub(super) fn keep(&mut self, head: &Head<'_>, reason: Option<&'static str>) {
-        self.is_recording = true;
-        self.reason = reason;
-        self.own.write(head, &self.common);
-    }
-
-    /// Keeps it for now, as it may yet fail or take long.
-    #[inline]
-    pub(super) fn watch(&mut self, head: &Head<'_>) {
-        self.is_recording = true;
-        self.own.note(head, &self.common);
-    }
-
     pub(super) fn context(&self) -> &SpanContext {
         &self.context
+    }
+
+    pub(super) fn began(&self) -> &Began {
+        &self.began
     }
 
     /// What travels with it, read when somebody first asks.
@@ -141,108 +157,109 @@ impl ServerSpan {
         self.is_recording && !self.has_ended()
     }
 
-    /// Where to put what is told, how many attributes there are beside, and by which rules; none
-    /// when nothing is kept.
-    pub(super) fn extras(
-        &mut self,
-        route: &'static Route,
-    ) -> Option<(&mut Extras, usize, &Common)> {
+    /// Adds what most spans have nothing of, while anything is kept.
+    pub(super) fn tell(&self, add: impl FnOnce(&mut Extras, &SpanLimits)) {
         if !self.is_recording() {
-            return None;
+            return;
         }
-        let others = self.own.attributes(route, &self.common) + super::AT_END;
-        let extras = &mut **self.extras.get_or_insert_default();
-        Some((extras, others, &self.common))
+        let mut extras = self.extras.lock().unwrap_or_else(PoisonError::into_inner);
+        let extras = extras.get_or_insert_with(|| {
+            let others = self.own.attributes(self.began.route, &self.common);
+            Box::new(Extras::beside(others + super::AT_END))
+        });
+        // whatever becomes of `add`, these do not stay for the next request
+        self.has_extras.store(true, Ordering::Release);
+        add(extras, &self.common.shared().limits);
     }
 
     /// Ends it, once.
-    pub(super) fn finish(&self, began: &Began, ending: &Ending) {
-        // only ever under the lock: no exchange is needed
-        let was_recording = self.is_recording();
-        self.ended.store(true, Ordering::Relaxed);
-        if !was_recording {
+    #[inline]
+    pub(super) fn finish(&self, end: &End<'_>) {
+        if self.ended.swap(true, Ordering::Relaxed) || !self.is_recording {
             return;
         }
+        if self.has_extras.load(Ordering::Acquire) {
+            return self.finish_with_extras(end);
+        }
+        self.leave(end, None);
+    }
+
+    #[cold]
+    fn finish_with_extras(&self, end: &End<'_>) {
+        let extras = self.extras.lock().unwrap_or_else(PoisonError::into_inner);
+        self.leave(end, extras.as_deref());
+    }
+
+    /// Appends it to the buffer of this thread, if it is kept after all.
+    #[inline]
+    fn leave(&self, end: &End<'_>, extras: Option<&Extras>) {
         let common = &*self.common;
         let mut reason = self.reason;
         if !self.context.is_sampled() {
-            let is_error = ending.error_type().is_some() || self.is_error();
-            let took = Duration::from_nanos(ending.took_ns);
+            let has_error =
+                extras.is_some_and(|extras| matches!(extras.status, Status::Error { .. }));
+            let is_error = end.error_type().is_some() || has_error;
+            let took = Duration::from_nanos(end.elapsed_ns);
             reason = common.shared().sampler.late(is_error, took);
             if reason.is_none() {
                 return;
             }
         }
-        match common.templates.usual(ending) {
-            Some(template) => self.write(began, ending, template, reason),
-            None => self.write_unusual(began, ending, reason),
+        match common.templates.usual(end) {
+            // what is kept late has a reason, so here the attributes are written
+            Some(template)
+                if extras.is_none() && reason.is_none() && !common.limits_domain(end.route) =>
+            {
+                self.push(end, [&template.bytes, self.own.bytes()]);
+            }
+            template => self.leave_unusual(end, template, extras, reason),
         }
     }
 
-    #[inline(never)]
-    fn write_unusual(&self, began: &Began, ending: &Ending, reason: Option<&'static str>) {
-        let values = &self.common.shared().values;
-        let template = self.common.templates.make(ending, values);
-        self.write(began, ending, &template, reason);
-    }
-
-    fn is_error(&self) -> bool {
-        let status = self.extras.as_ref().map(|extras| &extras.status);
-        matches!(status, Some(Status::Error { .. }))
-    }
-
-    /// Appends it to the buffer of this thread.
-    #[inline]
-    fn write(
-        &self,
-        began: &Began,
-        ending: &Ending,
-        template: &Template,
-        reason: Option<&'static str>,
-    ) {
-        if self.extras.is_some() || reason.is_some() || self.common.limits_domain(ending.route) {
-            return self.write_all(began, ending, template, reason);
-        }
-        // what is kept late has a reason, so here all is written
-        self.push(began, ending, [&template.bytes, self.own.bytes()]);
-    }
-
-    /// The same with everything that most spans have not.
+    /// The same with what most spans have not.
     #[cold]
-    fn write_all(
+    fn leave_unusual(
         &self,
-        began: &Began,
-        ending: &Ending,
-        template: &Template,
+        end: &End<'_>,
+        template: Option<&Template>,
+        extras: Option<&Extras>,
         reason: Option<&'static str>,
     ) {
+        let made;
+        let template = match template {
+            Some(template) => template,
+            None => {
+                let common = &*self.common;
+                made = common.templates.make(end, &common.shared().values);
+                &made
+            }
+        };
         let used = SCRATCH.try_with(|scratch| {
             let mut scratch = scratch.try_borrow_mut().ok()?;
             scratch.clear();
-            self.write_with(began, ending, template, reason, &mut scratch);
+            self.write_with(end, template, extras, reason, &mut scratch);
             if scratch.capacity() > ROOM {
                 *scratch = Vec::new();
             }
             Some(())
         });
         if !matches!(used, Ok(Some(()))) {
-            self.write_with(began, ending, template, reason, &mut Vec::new());
+            self.write_with(end, template, extras, reason, &mut Vec::new());
         }
     }
 
     fn write_with(
         &self,
-        began: &Began,
-        ending: &Ending,
+        end: &End<'_>,
         template: &Template,
+        extras: Option<&Extras>,
         reason: Option<&'static str>,
         scratch: &mut Vec<u8>,
     ) {
         let common = &*self.common;
-        let allowed = domain::Allowed::of(&common.shared().values.redactor, ending.route);
+        let allowed = domain::Allowed::of(&common.shared().values.redactor, end.route);
         let is_allowed = |key: &str| allowed.has(key);
-        let extras = self.extras.as_deref();
-        let own = &*self.own.written(began.route, common);
+        let own = &*self.own.written(self.began.route, common);
         let (name, rest) = template.bytes.split_at(template.name_end);
         let (closed, status) = rest.split_at(template.status_start - template.name_end);
         if let Some(name) = extras.and_then(|extras| extras.name.as_ref()) {
@@ -267,48 +284,60 @@ impl ServerSpan {
         let is_unset = extras.is_none_or(|extras| extras.status == Status::Unset);
         let status = if is_unset { status } else { &[] };
         if allowed.is_limited() {
-            self.push(began, ending, [name, more, status]);
+            self.push(end, [name, more, status]);
         } else {
-            self.push(began, ending, [name, closed, own, more, status]);
+            self.push(end, [name, closed, own, more, status]);
         }
     }
 
     #[inline]
-    fn push<const N: usize>(&self, began: &Began, ending: &Ending, parts: [&[u8]; N]) {
+    fn push<const N: usize>(&self, end: &End<'_>, parts: [&[u8]; N]) {
         let state = self.carried.tracestate();
         let Some(lane) = &self.common.shared().lane else {
             return;
         };
         lane.push_written(&self.common.tracer.scope, |out| {
-            let context = &self.context;
+            let (context, began) = (&self.context, &self.began);
             let fixed = Fixed {
                 trace_id: context.trace_id().to_bytes(),
                 span_id: context.span_id().to_bytes(),
                 parent_id: began.parent,
                 kind: 2,
                 start_ns: began.start_ns,
-                end_ns: began.start_ns + ending.took_ns,
+                end_ns: began.start_ns + end.elapsed_ns,
                 flags: proto::flags(context.trace_flags(), self.is_parent_remote),
             };
             proto::span(out, &fixed, state, parts);
         });
     }
 
-    /// Leaves the box to the next request of this thread; nothing of this one stays behind.
+    /// Leaves the box to the next request of this thread, if nobody else has it; nothing of this
+    /// one stays behind.
     #[inline]
-    pub(super) fn give_back(mut self: Box<Self>) {
-        self.carried.clear();
-        self.extras = None;
-        self.own.clear();
-        if self.own.capacity() > ROOM {
+    pub(super) fn give_back(mut this: Arc<Self>) {
+        let Some(span) = Arc::get_mut(&mut this) else {
+            return;
+        };
+        span.carried.clear();
+        span.own.clear();
+        if *span.has_extras.get_mut() {
+            span.forget_extras();
+        }
+        if span.own.capacity() > ROOM {
             return;
         }
         let _ = BOXES.try_with(|boxes| {
             if let Ok(mut boxes) = boxes.try_borrow_mut()
                 && boxes.len() < SPARE
             {
-                boxes.push(self);
+                boxes.push(this);
             }
         });
+    }
+
+    #[cold]
+    fn forget_extras(&mut self) {
+        self.extras = Mutex::default();
+        self.has_extras = AtomicBool::new(false);
     }
 }

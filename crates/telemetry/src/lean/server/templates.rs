@@ -6,10 +6,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use campanile_recorder::{MAX_ROUTES, Outcome, Phase};
+use campanile_recorder::{End, MAX_ROUTES, Outcome, Phase};
 use campanile_semconv::attribute as key;
 
-use super::ask::Ending;
 use crate::lean::proto::{self, tag};
 use crate::lean::values::Values;
 
@@ -72,9 +71,9 @@ impl Templates {
 
     /// The template of a request that ran to its end, if there is one.
     #[inline]
-    pub(super) fn usual(&self, ending: &Ending) -> Option<&Template> {
-        let status = usual_status(ending)?;
-        let index = ending.route.index();
+    pub(super) fn usual(&self, end: &End<'_>) -> Option<&Template> {
+        let status = usual_status(end)?;
+        let index = end.route.index();
         let page = self.pages.get(index / PAGE)?.get()?;
         let route = page.get(index % PAGE)?.get()?;
         match route.first.get() {
@@ -85,29 +84,29 @@ impl Templates {
 
     /// The template of any end. That of a usual one is kept for the next.
     #[cold]
-    pub(super) fn make(&self, ending: &Ending, values: &Values) -> Arc<Template> {
-        if let Some(status) = usual_status(ending)
-            && let index = ending.route.index()
+    pub(super) fn make(&self, end: &End<'_>, values: &Values) -> Arc<Template> {
+        if let Some(status) = usual_status(end)
+            && let index = end.route.index()
             && let Some(page) = self.pages.get(index / PAGE)
             && let Some(route) = page.get_or_init(|| empty(PAGE)).get(index % PAGE)
         {
-            let new = || Template::new(ending, values);
+            let new = || Template::new(end, values);
             route.get_or_init(Box::default).add(status, new);
             return Arc::new(new());
         }
         let key = (
-            ending.route.index(),
-            ending.status,
-            ending.outcome.as_str(),
-            ending.phase.as_str(),
-            ending.failure,
+            end.route.index(),
+            end.status,
+            end.outcome.as_str(),
+            end.phase.as_str(),
+            end.failure,
         );
         let known = self.unusual.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(template) = known.get(&key) {
             return Arc::clone(template);
         }
         drop(known);
-        let template = Arc::new(Template::new(ending, values));
+        let template = Arc::new(Template::new(end, values));
         let mut known = self.unusual.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() < MAX_UNUSUAL {
             known.insert(key, Arc::clone(&template));
@@ -143,11 +142,10 @@ fn place(status: u16) -> (usize, usize) {
 
 /// The status of an end that is nothing else: nearly all.
 #[inline]
-fn usual_status(ending: &Ending) -> Option<u16> {
-    let is_usual = ending.outcome == Outcome::Completed
-        && ending.phase == Phase::Body
-        && ending.failure.is_none();
-    ending.status.filter(|_| is_usual)
+fn usual_status(end: &End<'_>) -> Option<u16> {
+    let is_usual =
+        end.outcome == Outcome::Completed && end.phase == Phase::Body && end.failure.is_none();
+    end.status.filter(|_| is_usual)
 }
 
 fn empty<T>(places: usize) -> Box<[OnceLock<T>]> {
@@ -155,19 +153,19 @@ fn empty<T>(places: usize) -> Box<[OnceLock<T>]> {
 }
 
 impl Template {
-    fn new(ending: &Ending, values: &Values) -> Self {
-        let (route, mut out) = (ending.route, Vec::new());
+    fn new(end: &End<'_>, values: &Values) -> Self {
+        let (route, mut out) = (end.route, Vec::new());
         proto::bytes(&mut out, tag::SPAN_NAME, route.name().as_bytes());
         let name_end = out.len();
-        let error = ending.error_type();
+        let error = end.error_type();
         let texts = [
             (key::HTTP_REQUEST_METHOD, Some(route.method().as_str())),
             (key::URL_SCHEME, Some(route.scheme())),
             (key::NETWORK_PROTOCOL_VERSION, route.version()),
             (key::HTTP_ROUTE, route.template()),
             (key::CAMPANILE_DOMAIN, route.domain()),
-            (key::CAMPANILE_OUTCOME, Some(ending.outcome.as_str())),
-            (key::CAMPANILE_PHASE, Some(ending.phase.as_str())),
+            (key::CAMPANILE_OUTCOME, Some(end.outcome.as_str())),
+            (key::CAMPANILE_PHASE, Some(end.phase.as_str())),
             (key::ERROR_TYPE, error),
         ];
         for (key, value) in texts {
@@ -176,7 +174,7 @@ impl Template {
                 proto::string_attribute(&mut out, tag::SPAN_ATTRIBUTE, key.as_bytes(), value);
             }
         }
-        if let Some(status) = ending.status {
+        if let Some(status) = end.status {
             let key = key::HTTP_RESPONSE_STATUS_CODE.as_bytes();
             proto::int_attribute(&mut out, tag::SPAN_ATTRIBUTE, key, i64::from(status));
         }
