@@ -1,5 +1,7 @@
 //! Rate, errors and duration of each route: exact from spans, estimated from histograms where spans were sampled.
 
+use std::collections::HashMap;
+
 use campanile_otlp_receiver::model::{Point, PointValue};
 use campanile_otlp_receiver::{Attributes, Metric};
 use campanile_semconv::attribute as a;
@@ -183,15 +185,14 @@ pub(super) fn rows(
     targets: &Targets,
 ) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
+    // Whoever sends spans chooses how many routes there are: each is found without a search.
+    let mut places: HashMap<(&str, &str), usize> = HashMap::new();
     for request in requests.iter().filter(|request| range.has(request.start)) {
         let (method, route) = facts::route(&request.span);
-        let place = rows
-            .iter()
-            .position(|row| row.method == method && row.route == route)
-            .unwrap_or_else(|| {
-                rows.push(empty(method, route, facts::class(&request.span), targets));
-                rows.len() - 1
-            });
+        let place = *places.entry((method, route)).or_insert_with(|| {
+            rows.push(empty(method, route, facts::class(&request.span), targets));
+            rows.len() - 1
+        });
         let row = &mut rows[place];
         row.count += 1;
         row.errors += u64::from(request.failed);
@@ -201,19 +202,12 @@ pub(super) fn rows(
         let mut lengths: Vec<f64> = row.requests.iter().map(|request| request.length).collect();
         row.percentiles = stats::exact(&mut lengths);
     }
-    for counted in counted {
-        let place = rows
-            .iter()
-            .position(|row| row.method == counted.method && row.route == counted.route)
-            .unwrap_or_else(|| {
-                rows.push(empty(
-                    &counted.method,
-                    &counted.route,
-                    counted.class,
-                    targets,
-                ));
-                rows.len() - 1
-            });
+    for counted in &counted {
+        let (method, route) = (counted.method.as_str(), counted.route.as_str());
+        let place = *places.entry((method, route)).or_insert_with(|| {
+            rows.push(empty(method, route, counted.class, targets));
+            rows.len() - 1
+        });
         let row = &mut rows[place];
         // Spans may be sampled, histograms are not: where they know more, they speak.
         if counted.buckets.count > row.count {
