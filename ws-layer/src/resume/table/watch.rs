@@ -63,8 +63,13 @@ impl Hub {
         let Some(held) = table.held.get(&sid).and_then(Held::generation) else {
             return self.strange(sid, generation);
         };
+        let ahead = Seq(generation).since(Seq(held));
+        if ours && ahead == Some(0) && matches!(table.held.get(&sid), Some(Held::Adopted(_))) {
+            // That is of what we held before: what nobody counts may be taken back, no other.
+            return;
+        }
         let ours = self.is_ours(&table, sid, ours);
-        match Seq(generation).since(Seq(held)) {
+        match ahead {
             None => None,
             Some(0) => self.leave_behind(&mut table, sid, ours, Order::Elsewhere),
             Some(_) => self.leave_behind(&mut table, sid, ours, Order::Superseded),
