@@ -16,12 +16,22 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// The bytes read so far, shared between the counting body and the exchange.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct RequestBytes(Arc<AtomicU64>);
 
+/// Nobody counts.
+const UNCOUNTED: u64 = u64::MAX;
+
 impl RequestBytes {
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// What was read, where there is a layer that counts.
+    pub(crate) fn get(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|bytes| *bytes != UNCOUNTED)
+    }
+}
+
+impl Default for RequestBytes {
+    fn default() -> Self {
+        Self(Arc::new(AtomicU64::new(UNCOUNTED)))
     }
 }
 
@@ -69,6 +79,7 @@ where
             .get::<RequestBytes>()
             .cloned()
             .unwrap_or_default();
+        bytes.0.store(0, Ordering::Relaxed);
         self.inner
             .call(request.map(|inner| RequestBody { inner, bytes }))
     }

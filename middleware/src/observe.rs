@@ -226,7 +226,7 @@ impl Watched {
         if let Some(bytes) = options.and_then(|options| options.request_bytes.as_ref()) {
             let request = bytes.get();
             self.exchange.set_sizes(Sizes {
-                request: Some(request),
+                request,
                 response: Some(sent),
             });
         }

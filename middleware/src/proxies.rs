@@ -80,6 +80,7 @@ impl TrustedProxies {
             let address = text.parse::<IpAddr>().map(IpNet::from);
             address
                 .or_else(|_| text.parse::<IpNet>())
+                .map(canonical)
                 .map_err(|_| InvalidProxy(text.to_owned()))
         };
         let networks = networks.into_iter().map(parse).collect::<Result<_, _>>()?;
@@ -128,6 +129,20 @@ impl TrustedProxies {
         }
         origin
     }
+}
+
+/// A network of IPv4 addresses that is written as IPv6, as the addresses are compared.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = match network {
+        IpNet::V6(network) => network
+            .addr()
+            .to_ipv4_mapped()
+            .zip(network.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    mapped
+        .and_then(|(address, prefix)| IpNet::new(address.into(), prefix).ok())
+        .unwrap_or(network)
 }
 
 /// An entry of a list of trusted proxies is neither an address nor a network.

@@ -126,7 +126,6 @@ async fn by_default_failures_are_told_and_what_went_well_is_not() {
         ("campanile.outcome", "completed"),
         ("campanile.phase", "body"),
         ("error.type", "502"),
-        ("http.request.body.size", "0"),
         ("http.response.body.size", "5"),
         ("span_id", &end.0.span_context.span_id().to_string()),
     ] {

@@ -524,3 +524,22 @@ async fn formats_that_are_not_in_use_are_not_read() {
     assert_ne!(trace, CALLER[3..35]);
     assert_eq!(seen.lock().unwrap().get("plan").as_deref(), Some("pro"));
 }
+
+#[tokio::test]
+async fn without_a_layer_that_counts_there_is_no_size_of_the_request() {
+    let observed = Observed::new();
+    let service = service_fn(async |_: Request<Body>| {
+        Ok::<_, Infallible>(Response::new(Body::from("hello")))
+    });
+    ServiceBuilder::new()
+        .layer(ServerLayer::new(&observed.handle).body_sizes())
+        .service(service)
+        .oneshot(request(&[]))
+        .await
+        .unwrap()
+        .into_bytes()
+        .await;
+    observed.only_end();
+    assert_eq!(observed.total("http.server.response.body.size"), 5.0);
+    assert_eq!(observed.count("http.server.request.body.size"), None);
+}

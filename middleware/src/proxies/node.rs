@@ -17,8 +17,24 @@ pub(super) fn forwarded(lines: GetAll<'_, HeaderValue>) -> Vec<Hop> {
     let elements = lines
         .iter()
         .filter_map(|line| line.to_str().ok())
+        .map(|line| if is_closed(line) { line } else { "" })
         .flat_map(|line| split(line, ','));
     elements.map(element).collect()
+}
+
+/// Whether every quote that a line opens is closed. In one where a client left a quote open, nobody
+/// can tell any more what the proxies behind it have written: it says nothing.
+fn is_closed(line: &str) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for c in line.chars() {
+        let was_escaped = std::mem::take(&mut escaped);
+        match c {
+            '\\' if quoted && !was_escaped => escaped = true,
+            '"' if !was_escaped => quoted = !quoted,
+            _ => {}
+        }
+    }
+    !quoted
 }
 
 fn element(text: &str) -> Hop {

@@ -109,3 +109,23 @@ fn a_bad_entry_is_named() {
         "invalid trusted proxy \"proxy.local\": expected an address or a network such as 10.0.0.0/8"
     );
 }
+
+#[test]
+fn a_quote_that_a_client_leaves_open_does_not_speak_for_the_proxy_behind_it() {
+    let proxies = TrustedProxies::forwarded(["10.0.0.0/8"]).unwrap();
+    let peer = Some("10.0.0.1".parse().unwrap());
+    // the client wrote up to the quote, the proxy what follows
+    let text = r#"proto=https;host=evil.example;for=", for=198.51.100.9;proto=http;host=a.example"#;
+    let origin = proxies.origin(peer, &headers(&[("forwarded", text)]));
+    assert_ne!(origin.host.as_deref(), Some("evil.example"));
+    assert_ne!(origin.is_https, Some(true));
+}
+
+#[test]
+fn a_network_written_as_mapped_addresses_is_the_network() {
+    let proxies = TrustedProxies::x_forwarded(["::ffff:10.0.0.0/104"]).unwrap();
+    assert_eq!(
+        client(&proxies, "10.0.0.1", &[("x-forwarded-for", "203.0.113.7")]),
+        "203.0.113.7"
+    );
+}
