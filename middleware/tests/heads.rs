@@ -14,7 +14,7 @@ use campanile_http::{RouteLayer, ServerLayer};
 use campanile_propagation::Trust;
 use campanile_recorder::Seed;
 use common::{Ended, Observed};
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body_util::{BodyExt, Empty};
 use opentelemetry::trace::{TraceContextExt, Tracer, TracerProvider};
 use opentelemetry::{Context, SpanId};
@@ -51,6 +51,47 @@ fn names(end: &Ended) -> (String, Option<String>, Option<String>) {
         end.attribute("http.route"),
         end.attribute("campanile.domain"),
     )
+}
+
+#[tokio::test]
+async fn requests_of_all_kinds_to_one_service_are_told_apart() {
+    let observed = Observed::new();
+    let service = ServerLayer::new(&observed.handle).layer(app());
+    let kinds = [
+        ("GET", Version::HTTP_11, "/health", "GET /health"),
+        ("POST", Version::HTTP_11, "/health", "POST /health"),
+        ("GET", Version::HTTP_2, "/health", "GET /health"),
+        ("PURGE", Version::HTTP_10, "/nowhere", "HTTP"),
+        (
+            "GET",
+            Version::HTTP_11,
+            "https://a.example/health",
+            "GET /health",
+        ),
+        ("GET", Version::HTTP_11, "/health", "GET /health"),
+    ];
+    for (method, version, uri, _) in kinds {
+        let request = Request::builder().method(method).version(version).uri(uri);
+        let request = request.body(Body::empty()).unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+    let ends = observed.ends();
+    assert_eq!(ends.len(), kinds.len());
+    for (end, (method, version, uri, name)) in ends.iter().zip(kinds) {
+        assert_eq!(end.0.name, name);
+        let known = if method == "PURGE" { "_OTHER" } else { method };
+        assert_eq!(end.text("http.request.method"), known);
+        let version = format!("{version:?}")
+            .replace("HTTP/", "")
+            .replace("2.0", "2");
+        assert_eq!(end.text("network.protocol.version"), version);
+        let is_https = uri.starts_with("https:");
+        assert_eq!(
+            end.text("url.scheme"),
+            if is_https { "https" } else { "http" }
+        );
+    }
 }
 
 #[tokio::test]
