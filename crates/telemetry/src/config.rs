@@ -25,7 +25,7 @@ use opentelemetry_sdk::trace::SpanLimits;
 pub(crate) use self::limits::ValueLimits;
 use self::signal::{SignalConfig, signal_config};
 pub(crate) use self::variables::FOR_EVER;
-use self::variables::Variables;
+use self::variables::{Variables, lower};
 use crate::builder::Builder;
 use crate::lean::metrics::Filter;
 use crate::pipeline::Bounds;
@@ -234,7 +234,7 @@ fn sampling(variables: &Variables<'_>, sampling: Sampling) -> Sampling {
     let Some(value) = variables.get(name) else {
         return sampling;
     };
-    let (parent_based, base) = match value.as_str() {
+    let (parent_based, base) = match lower(value.clone()).as_str() {
         "always_on" => (false, Base::Ratio(1.0)),
         "always_off" => (false, Base::Ratio(0.0)),
         "traceidratio" => (false, Base::Ratio(ratio())),
@@ -243,9 +243,9 @@ fn sampling(variables: &Variables<'_>, sampling: Sampling) -> Sampling {
         "parentbased_traceidratio" => (true, Base::Ratio(ratio())),
         _ => {
             variables.note(format!(
-                "{name}=\"{value}\" is not supported: parentbased_always_on is used"
+                "{name}=\"{value}\" is not supported: {sampling} is used, as if it were not set"
             ));
-            (true, Base::Ratio(1.0))
+            return sampling;
         }
     };
     sampling.with_base(parent_based, base)
@@ -297,12 +297,12 @@ fn formats(variables: &Variables<'_>) -> Formats {
         baggage: false,
     };
     for word in value.split(',').map(str::trim) {
-        match word {
+        match lower(word.to_owned()).as_str() {
             "tracecontext" => formats.trace_context = true,
             "baggage" => formats.baggage = true,
             "none" | "" => {}
-            other => variables.note(format!(
-                "{name}: \"{other}\" is not supported and left out, write tracecontext, baggage or none"
+            _ => variables.note(format!(
+                "{name}: \"{word}\" is not supported and left out, write tracecontext, baggage or none"
             )),
         }
     }

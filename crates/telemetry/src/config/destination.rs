@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::variables::{Variables, pairs};
+use super::variables::{Variables, lower, pairs};
 use crate::Signal;
 use crate::transport::{Compression, Destination, Endpoint, Outlet, Protocol, Tls};
 
 /// Where `signal` goes; none when it is not exported.
 pub(crate) fn outlet(variables: &Variables<'_>, signal: Signal) -> Option<Outlet> {
     let name = format!("OTEL_{}_EXPORTER", signal.variable());
-    match variables.get(&name).as_deref() {
+    match variables.get(&name).map(lower).as_deref() {
         None | Some("otlp") => destination(variables, signal).map(Outlet::otlp),
         Some("console" | "logging") => Some(Outlet::Console),
         Some("none") => None,
@@ -45,7 +45,7 @@ fn protocol(variables: &Variables<'_>, signal: Signal) -> Option<Protocol> {
     let Some((name, value)) = variables.otlp(signal, "PROTOCOL") else {
         return Some(Protocol::Grpc);
     };
-    match value.as_str() {
+    match lower(value.clone()).as_str() {
         "grpc" => Some(Protocol::Grpc),
         "http/protobuf" => Some(Protocol::Http),
         _ => {
@@ -123,7 +123,7 @@ fn compression(variables: &Variables<'_>, signal: Signal) -> Compression {
     let Some((name, value)) = variables.otlp(signal, "COMPRESSION") else {
         return Compression::None;
     };
-    match value.as_str() {
+    match lower(value.clone()).as_str() {
         "none" => Compression::None,
         "gzip" => Compression::Gzip,
         #[cfg(feature = "zstd")]

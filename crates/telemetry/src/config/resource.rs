@@ -18,7 +18,7 @@ pub(crate) fn detect(variables: &Variables<'_>, service: &str, version: Option<&
         KeyValue::new(a::TELEMETRY_DISTRO_VERSION, env!("CARGO_PKG_VERSION")),
         KeyValue::new(a::SERVICE_NAME, service.to_owned()),
         KeyValue::new(a::SERVICE_INSTANCE_ID, instance_id()),
-        KeyValue::new(a::OS_TYPE, std::env::consts::OS),
+        KeyValue::new(a::OS_TYPE, os()),
         KeyValue::new(a::HOST_ARCH, arch()),
         KeyValue::new(a::PROCESS_PID, i64::from(std::process::id())),
     ];
@@ -90,12 +90,23 @@ fn instance_id() -> String {
     )
 }
 
+/// The operating system by the semantic conventions' names.
+fn os() -> &'static str {
+    match std::env::consts::OS {
+        "macos" | "ios" => "darwin",
+        "dragonfly" => "dragonflybsd",
+        other => other,
+    }
+}
+
 /// The architecture by the semantic conventions' names.
 fn arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         "arm" => "arm32",
+        "powerpc" => "ppc32",
+        "powerpc64" => "ppc64",
         other => other,
     }
 }

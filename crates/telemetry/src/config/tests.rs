@@ -353,3 +353,34 @@ fn variables_in(text: &str) -> impl Iterator<Item = String> + '_ {
         .filter(|word| !word.ends_with('_') && word.matches('_').count() > 1)
         .map(str::to_owned)
 }
+
+#[test]
+fn words_are_understood_in_any_case() {
+    let config = read(&[
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/Protobuf"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP"),
+        ("OTEL_LOGS_EXPORTER", "None"),
+        ("OTEL_TRACES_SAMPLER", "Always_Off"),
+        ("OTEL_PROPAGATORS", "TraceContext"),
+    ]);
+    assert_eq!(config.off(), None);
+    assert!(config.notes.is_empty(), "{:?}", config.notes);
+    let traces = destination(&config, Signal::Traces);
+    assert_eq!(traces.protocol, Protocol::Http);
+    assert_eq!(traces.compression, Compression::Gzip);
+    assert!(config.signals.iter().any(|one| one.outlet.is_none()));
+    assert_eq!(config.sampling.base, Base::Ratio(0.0));
+    assert!(config.formats.trace_context && !config.formats.baggage);
+}
+
+/// As if it were not set (specification, "Enum"): the ratio in code stays.
+#[test]
+fn a_sampler_that_is_not_known_leaves_what_the_code_says() {
+    let get = |name: &str| (name == "OTEL_TRACES_SAMPLER").then(|| "xray".to_owned());
+    let builder = Telemetry::from_env("shop")
+        .sampling(Sampling::ratio(0.1))
+        .environment(get);
+    let config = Config::read(&builder);
+    assert_eq!(config.sampling.base, Base::Ratio(0.1));
+    assert_eq!(config.notes.len(), 1, "{:?}", config.notes);
+}

@@ -136,6 +136,12 @@ impl<'a> Variables<'a> {
     }
 }
 
+/// A word as it is compared (specification, "Enum": in any case).
+pub(crate) fn lower(mut word: String) -> String {
+    word.make_ascii_lowercase();
+    word
+}
+
 /// Splits `a=1,b=2`; values are percent-decoded (W3C Baggage's form, without properties).
 ///
 /// # Errors
