@@ -125,7 +125,14 @@ impl Sender {
     pub(crate) async fn send(&self, request: Bytes) -> Verdict {
         let line = match &self.way {
             Way::Otlp(line) => line,
-            Way::Console => return console::write(self.signal, &request),
+            // Who does not read our output holds up this signal, and neither another nor an end.
+            Way::Console => {
+                let signal = self.signal;
+                let writing = tokio::task::spawn_blocking(move || console::write(signal, &request));
+                return writing.await.unwrap_or_else(|error| {
+                    Verdict::Refused(Failure::new("console", error.to_string()))
+                });
+            }
         };
         let destination = &line.destination;
         let client = line.client().clone();

@@ -234,6 +234,37 @@ async fn the_console_exporter_writes_for_people() {
     assert!(ended.stdout.contains("metric worked "), "{}", ended.stdout);
 }
 
+/// The same for the console exporter: its lines are lost, and nothing waits for them.
+#[tokio::test]
+async fn standard_output_that_nobody_reads_does_not_hold_a_shutdown_up() {
+    let ended = tokio::task::spawn_blocking(|| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "in_a_child", "--nocapture", "--include-ignored"])
+            .env("CAMPANILE_TEST_CASE", "full_console")
+            .stdout(writer)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if began.elapsed() > HANG {
+                child.kill().unwrap();
+                break None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        drop(reader);
+        status
+    })
+    .await
+    .unwrap();
+    assert_eq!(ended.and_then(|status| status.code()), Some(0));
+}
+
 /// Nobody reads what the service says on standard error: a shutdown still ends on time.
 #[tokio::test]
 async fn a_reader_that_stopped_reading_does_not_hold_the_export_up() {
@@ -448,6 +479,23 @@ mod cases {
                     .unwrap();
                 work(&telemetry, 50);
                 assert!(telemetry.shutdown_blocking(DEADLINE).is_complete());
+            }
+            "full_console" => {
+                let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let telemetry = Telemetry::from_env("child")
+                        .setting("OTEL_TRACES_EXPORTER", "console")
+                        .setting("OTEL_METRICS_EXPORTER", "none")
+                        .setting("OTEL_LOGS_EXPORTER", "none")
+                        .install()
+                        .unwrap();
+                    let tracer = telemetry.tracer("child");
+                    // more than a pipe holds
+                    (0..4000).for_each(|_| tracer.in_span("work", |_| {}));
+                    let report = telemetry.shutdown(Duration::from_millis(300)).await;
+                    assert!(report.signals.iter().all(|signal| signal.is_balanced()));
+                    assert!(!report.is_complete());
+                });
             }
             "feedback" => {
                 let runtime = Builder::new_multi_thread().enable_all().build().unwrap();

@@ -43,7 +43,7 @@ pub(super) async fn send(client: &Client, destination: &Destination, request: By
         let protobuf = head
             .headers
             .get(CONTENT_TYPE)
-            .is_none_or(|value| value == PROTOBUF);
+            .is_none_or(|value| value.as_bytes().starts_with(PROTOBUF.as_bytes()));
         let (rejected, message) = if protobuf {
             wire::partial_success(&answer)
         } else {
