@@ -65,19 +65,25 @@ pub(crate) fn observe(meter: &Meter, lane: &Arc<Lane>, outlet: &Outlet, number: 
         // Metrics come from a reader: the conventions know no queue for them.
         Signal::Metrics => return,
     };
-    counter(meter, processed, lane, processor.clone(), |ledger| {
-        let turned_away = [Loss::QueueFull, Loss::Shutdown]
-            .map(|loss| (Some(loss.as_str()), ledger.dropped[loss as usize]));
-        let away: u64 = turned_away.iter().map(|(_, count)| count).sum();
-        let handed_over = ledger.offered - ledger.queued - away;
-        turned_away
-            .into_iter()
-            .chain([(None, handed_over)])
-            .collect()
-    });
+    counter(meter, processed, lane, processor.clone(), processed_items);
     level(meter, size, lane, processor.clone(), |ledger| ledger.queued);
     let items = lane.bounds.items;
     level(meter, capacity, lane, processor, move |_| items);
+}
+
+/// What the processor is done with, by `error.type`.
+///
+/// What is under way is not: an attempt that failed goes back to the queue, and a counter never
+/// falls.
+fn processed_items(ledger: &Ledger) -> Vec<(Option<&'static str>, u64)> {
+    let turned_away = [Loss::QueueFull, Loss::Shutdown]
+        .map(|loss| (Some(loss.as_str()), ledger.dropped[loss as usize]));
+    let away: u64 = turned_away.iter().map(|(_, count)| count).sum();
+    let handed_over = ledger.offered - ledger.held() - away;
+    turned_away
+        .into_iter()
+        .chain([(None, handed_over)])
+        .collect()
 }
 
 /// Declares how many log lines were lost.
@@ -209,5 +215,23 @@ fn exporter_type(signal: Signal, outlet: &Outlet) -> &'static str {
         (Protocol::Http, Signal::Traces) => "otlp_http_span_exporter",
         (Protocol::Http, Signal::Metrics) => "otlp_http_metric_exporter",
         (Protocol::Http, Signal::Logs) => "otlp_http_log_exporter",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_that_failed_takes_nothing_off_a_counter() {
+        let mut ledger = Ledger::default();
+        ledger.admit(10, 0);
+        ledger.launch(10);
+        let under_way = processed_items(&ledger);
+        ledger.take_back(10);
+        assert_eq!(processed_items(&ledger), under_way);
+        ledger.launch(10);
+        ledger.deliver(10, 0, 0);
+        assert!(processed_items(&ledger).contains(&(None, 10)));
     }
 }
