@@ -10,17 +10,32 @@ struct Step {
     name: &'static str,
     folder: &'static str,
     cargo: &'static [&'static str],
+    /// What is added to the command.
+    more: &'static [&'static str],
     /// Set for it beside what every step gets.
     variable: Option<(&'static str, &'static str)>,
 }
 
 /// A step in the workspace that users see.
-const fn here(name: &'static str, cargo: &'static [&'static str]) -> Step {
+const fn here(
+    name: &'static str,
+    cargo: &'static [&'static str],
+    more: &'static [&'static str],
+) -> Step {
     Step {
         name,
         folder: ".",
         cargo,
+        more,
         variable: None,
+    }
+}
+
+/// A step in the workspace of the benches.
+const fn bench(name: &'static str, more: &'static [&'static str]) -> Step {
+    Step {
+        folder: "bench",
+        ..here(name, RUN, more)
     }
 }
 
@@ -33,15 +48,13 @@ const TEST: &[&str] = &[
     "--quiet",
     "--no-fail-fast",
 ];
+/// Tests whose times or sizes want an optimised build.
+const TEST_RELEASE: &[&str] = &["test", "--release", "--quiet"];
+const RUN: &[&str] = &["run", "--release", "--quiet"];
 
 /// The suites that see a pipeline from outside, once more: what holds over ours has to hold over the
 /// SDK.
-const TEST_STOCK: &[&str] = &[
-    "test",
-    "--workspace",
-    "--all-features",
-    "--quiet",
-    "--no-fail-fast",
+const STOCK: &[&str] = &[
     // of campanile-telemetry
     "--test=audit",
     "--test=collector",
@@ -62,12 +75,7 @@ const TEST_STOCK: &[&str] = &[
 
 /// The suites in which spans of `tracing` matter, once more: what holds over one bridge has to hold
 /// over the other.
-const TEST_BRIDGE: &[&str] = &[
-    "test",
-    "--workspace",
-    "--all-features",
-    "--quiet",
-    "--no-fail-fast",
+const BRIDGE: &[&str] = &[
     // of campanile-telemetry
     "--test=audit",
     "--test=collector",
@@ -86,63 +94,41 @@ const TEST_BRIDGE: &[&str] = &[
 
 /// What `.ci/run` does.
 const STEPS: &[Step] = &[
-    here("format", &["fmt", "--all", "--check"]),
+    here("format", &["fmt", "--all", "--check"], &[]),
     here(
         LICENCES,
-        &[
-            "deny",
-            "--workspace",
-            "check",
-            "--hide-inclusion-graph",
-            "bans",
-            "licenses",
-            "sources",
-        ],
+        &["deny", "--workspace", "check", "--hide-inclusion-graph"],
+        &["bans", "licenses", "sources"],
     ),
     here(
         "lints",
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--all-features",
-            "--quiet",
-            "--",
-            "-D",
-            "warnings",
-        ],
+        &["clippy", "--workspace", "--all-targets", "--all-features"],
+        &["--quiet", "--", "-D", "warnings"],
     ),
-    here("tests", TEST),
+    here("tests", TEST, &[]),
     Step {
         variable: Some(("CAMPANILE_PIPELINE", "stock")),
-        ..here("tests over the SDK", TEST_STOCK)
+        ..here("tests over the SDK", TEST, STOCK)
     },
     Step {
         variable: Some(("CAMPANILE_TRACING_BRIDGE", "own")),
-        ..here("tests over our own bridge", TEST_BRIDGE)
+        ..here("tests over our own bridge", TEST, BRIDGE)
     },
     here(
         "docs",
-        &[
-            "doc",
-            "--workspace",
-            "--all-features",
-            "--no-deps",
-            "--quiet",
-        ],
+        &["doc", "--workspace", "--all-features"],
+        &["--no-deps", "--quiet"],
     ),
 ];
 
 /// What takes long: `--full` only. Suites whose full size wants an optimised build look at that, too:
 /// among the long tests they run at their ordinary size.
 const LONG: &[Step] = &[
-    here("long tests", TEST),
+    here("long tests", TEST, &[]),
     here(
         "simulated fleet",
+        TEST_RELEASE,
         &[
-            "test",
-            "--release",
-            "--quiet",
             "-p",
             "campanile-ws",
             "--features",
@@ -153,137 +139,48 @@ const LONG: &[Step] = &[
     ),
     here(
         "drain of a crowd",
-        &[
-            "test",
-            "--release",
-            "--quiet",
-            "-p",
-            "campanile-tests",
-            "--test=drain_crowd",
-        ],
+        TEST_RELEASE,
+        &["-p", "campanile-tests", "--test=drain_crowd"],
     ),
-    Step {
-        name: "instructions",
-        folder: "bench",
-        cargo: &[
-            "run",
-            "--release",
-            "--quiet",
-            "-p",
-            "campanile-bench-http",
-            "--",
-            "--check",
-        ],
-        variable: None,
-    },
-    Step {
-        name: "cost of a span",
-        folder: "bench",
-        cargo: &[
-            "run",
-            "--release",
-            "--quiet",
-            "-p",
-            "campanile-bench-bridge",
-            "--",
-            "--check",
-        ],
-        variable: None,
-    },
-    Step {
-        name: "cost of a message",
-        folder: "bench",
-        cargo: &[
-            "run",
-            "--release",
-            "--quiet",
-            "-p",
-            "campanile-bench-ws",
-            "--",
-            "--check",
-        ],
-        variable: None,
-    },
-    Step {
-        name: "cost of a line",
-        folder: "bench",
-        cargo: &[
-            "run",
-            "--release",
-            "--quiet",
-            "-p",
-            "campanile-bench-logs",
-            "--",
-            "--check",
-        ],
-        variable: None,
-    },
-    Step {
-        name: "cost of redaction",
-        folder: "bench",
-        cargo: &[
-            "run",
-            "--release",
-            "--quiet",
-            "-p",
-            "campanile-bench-redaction",
-            "--",
-            "--check",
-        ],
-        variable: None,
-    },
-    Step {
-        name: "cost of a measurement",
-        folder: "bench",
-        cargo: &[
-            "run",
-            "--release",
-            "--quiet",
-            "-p",
-            "campanile-bench-metrics",
-            "--",
-            "--check",
-        ],
-        variable: None,
-    },
-    Step {
-        name: "receiver ingest",
-        folder: "bench",
-        cargo: &[
-            "run",
-            "--release",
-            "--quiet",
-            "--bin",
-            "receiver-ingest",
-            "--",
-            "compare",
-            "200000",
-        ],
-        variable: None,
-    },
+    bench(
+        "instructions",
+        &["-p", "campanile-bench-http", "--", "--check"],
+    ),
+    bench(
+        "cost of a span",
+        &["-p", "campanile-bench-bridge", "--", "--check"],
+    ),
+    bench(
+        "cost of a message",
+        &["-p", "campanile-bench-ws", "--", "--check"],
+    ),
+    bench(
+        "cost of a line",
+        &["-p", "campanile-bench-logs", "--", "--check"],
+    ),
+    bench(
+        "cost of redaction",
+        &["-p", "campanile-bench-redaction", "--", "--check"],
+    ),
+    bench(
+        "cost of a measurement",
+        &["-p", "campanile-bench-metrics", "--", "--check"],
+    ),
+    bench(
+        "receiver ingest",
+        &["--bin", "receiver-ingest", "--", "compare", "200000"],
+    ),
     FAULTS,
-    Step {
-        name: "loopback",
-        folder: "bench",
-        cargo: &[
-            "run",
-            "--release",
-            "--quiet",
-            "-p",
-            "campanile-bench-loopback",
-            "--",
-            "--check",
-        ],
-        variable: None,
-    },
+    bench(
+        "loopback",
+        &["-p", "campanile-bench-loopback", "--", "--check"],
+    ),
 ];
 
 const FAULTS: Step = here(
     "faults",
+    RUN,
     &[
-        "run",
-        "--release",
-        "--quiet",
         "-p",
         "campanile-telemetry",
         "--example",
@@ -327,12 +224,16 @@ impl Step {
             name,
             folder,
             cargo,
+            more,
             variable,
         } = self;
         let began = Instant::now();
-        println!("== {name}: cargo {}", cargo.join(" "));
+        let arguments = [*cargo, *more].concat();
+        println!("== {name}: cargo {}", arguments.join(" "));
         let mut command = Command::new("cargo");
-        command.args(*cargo).current_dir(crate::root().join(folder));
+        command
+            .args(arguments)
+            .current_dir(crate::root().join(folder));
         command.env("RUSTDOCFLAGS", "-D warnings");
         command.envs(*variable);
         if complete {
