@@ -189,6 +189,19 @@ fn check_transport(seen: &Seen, transport: Transport) {
     }
 }
 
+/// What a sender printed about what it sent arrived as such, over this transport.
+fn check_all(receiver: &Receiver, printed: &str, int: i64, transport: Transport) {
+    let seen = receiver.seen();
+    check_trace(&seen, printed, int);
+    check_metrics(&seen);
+    check_log(&seen, printed);
+    check_transport(&seen, transport);
+}
+
+/// The integer that each of them sends.
+const PYTHON_INT: i64 = -(1 << 62);
+const JAVASCRIPT_INT: i64 = -7;
+
 #[tokio::test]
 async fn python_exporters_over_grpc() {
     for compression in ["none", "gzip"] {
@@ -197,11 +210,7 @@ async fn python_exporters_over_grpc() {
         let Some(printed) = python("send.py", &arguments).await else {
             return;
         };
-        let seen = receiver.seen();
-        check_trace(&seen, &printed, -(1 << 62));
-        check_metrics(&seen);
-        check_log(&seen, &printed);
-        check_transport(&seen, Transport::Grpc);
+        check_all(&receiver, &printed, PYTHON_INT, Transport::Grpc);
     }
 }
 
@@ -213,11 +222,7 @@ async fn python_exporters_over_http() {
         let Some(printed) = python("send.py", &arguments).await else {
             return;
         };
-        let seen = receiver.seen();
-        check_trace(&seen, &printed, -(1 << 62));
-        check_metrics(&seen);
-        check_log(&seen, &printed);
-        check_transport(&seen, Transport::HttpProtobuf);
+        check_all(&receiver, &printed, PYTHON_INT, Transport::HttpProtobuf);
     }
 }
 
@@ -227,11 +232,7 @@ async fn python_exporters_in_json() {
     let Some(printed) = python("send.py", &["json", receiver.http_endpoint()]).await else {
         return;
     };
-    let seen = receiver.seen();
-    check_trace(&seen, &printed, -(1 << 62));
-    check_metrics(&seen);
-    check_log(&seen, &printed);
-    check_transport(&seen, Transport::HttpJson);
+    check_all(&receiver, &printed, PYTHON_INT, Transport::HttpJson);
 }
 
 #[tokio::test]
@@ -242,11 +243,7 @@ async fn javascript_exporters_in_json() {
         let Some(printed) = node("send.mjs", &arguments).await else {
             return;
         };
-        let seen = receiver.seen();
-        check_trace(&seen, &printed, -7);
-        check_metrics(&seen);
-        check_log(&seen, &printed);
-        check_transport(&seen, Transport::HttpJson);
+        check_all(&receiver, &printed, JAVASCRIPT_INT, Transport::HttpJson);
     }
 }
 
@@ -257,7 +254,7 @@ async fn javascript_exporter_in_protobuf() {
         return;
     };
     let seen = receiver.seen();
-    check_trace(&seen, &printed, -7);
+    check_trace(&seen, &printed, JAVASCRIPT_INT);
     let counts = seen.traffic().of(Signal::Traces, Transport::HttpProtobuf);
     assert_eq!((counts.items, counts.refused_requests), (2, 0));
 }
