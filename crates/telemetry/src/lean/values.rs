@@ -8,7 +8,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-use campanile_redaction::Redactor;
+use campanile_redaction::{REDACTED, Redactor};
 use opentelemetry::{Array, KeyValue, Value};
 
 use super::proto;
@@ -37,9 +37,9 @@ impl Values {
     pub(crate) fn attribute(&self, out: &mut Vec<u8>, tag: u8, attribute: &KeyValue) {
         let key = attribute.key.as_str();
         match &attribute.value {
-            Value::Bool(value) => proto::bool_attribute(out, tag, key.as_bytes(), *value),
+            Value::Bool(value) => self.bool(out, tag, key, *value),
             Value::I64(value) => self.int(out, tag, key, *value),
-            Value::F64(value) => proto::double_attribute(out, tag, key.as_bytes(), *value),
+            Value::F64(value) => self.double(out, tag, key, *value),
             Value::String(value) => self.string(out, tag, key, value.as_str()),
             Value::Array(array) => {
                 proto::array_attribute(out, tag, key.as_bytes(), |out| self.array(out, key, array));
@@ -69,6 +69,28 @@ impl Values {
         }
     }
 
+    /// Appends a floating point number; it becomes text under a secret's name.
+    pub(crate) fn double(&self, out: &mut Vec<u8>, tag: u8, key: &str, value: f64) {
+        match self.named(key) {
+            None => proto::double_attribute(out, tag, key.as_bytes(), value),
+            Some(text) => {
+                let cut = self.cut(text);
+                proto::string_attribute(out, tag, key.as_bytes(), cut.as_bytes());
+            }
+        }
+    }
+
+    /// Appends a truth value; it becomes text under a secret's name.
+    pub(crate) fn bool(&self, out: &mut Vec<u8>, tag: u8, key: &str, value: bool) {
+        match self.named(key) {
+            None => proto::bool_attribute(out, tag, key.as_bytes(), value),
+            Some(text) => {
+                let cut = self.cut(text);
+                proto::string_attribute(out, tag, key.as_bytes(), cut.as_bytes());
+            }
+        }
+    }
+
     /// Appends a text attribute under a name that was looked at before.
     #[inline]
     pub(crate) fn known_string(&self, out: &mut Vec<u8>, tag: u8, name: Name<'_>, value: &str) {
@@ -87,6 +109,24 @@ impl Values {
             return self.int(out, tag, name.text, value);
         }
         proto::int_attribute(out, tag, name.text.as_bytes(), value);
+    }
+
+    /// Appends a floating point number under a name that was looked at before.
+    #[inline]
+    pub(crate) fn known_double(&self, out: &mut Vec<u8>, tag: u8, name: Name<'_>, value: f64) {
+        if name.is_secret {
+            return self.double(out, tag, name.text, value);
+        }
+        proto::double_attribute(out, tag, name.text.as_bytes(), value);
+    }
+
+    /// Appends a truth value under a name that was looked at before.
+    #[inline]
+    pub(crate) fn known_bool(&self, out: &mut Vec<u8>, tag: u8, name: Name<'_>, value: bool) {
+        if name.is_secret {
+            return self.bool(out, tag, name.text, value);
+        }
+        proto::bool_attribute(out, tag, name.text.as_bytes(), value);
     }
 
     /// Appends bytes; they become text where there is a secret in them.
@@ -116,7 +156,10 @@ impl Values {
         match array {
             Array::Bool(values) => {
                 for value in values {
-                    proto::element(out, |out| proto::bool_value(out, *value));
+                    proto::element(out, |out| match self.named(key) {
+                        None => proto::bool_value(out, *value),
+                        Some(text) => proto::string_value(out, self.cut(text).as_bytes()),
+                    });
                 }
             }
             Array::I64(values) => {
@@ -129,7 +172,10 @@ impl Values {
             }
             Array::F64(values) => {
                 for value in values {
-                    proto::element(out, |out| proto::double_value(out, *value));
+                    proto::element(out, |out| match self.named(key) {
+                        None => proto::double_value(out, *value),
+                        Some(text) => proto::string_value(out, self.cut(text).as_bytes()),
+                    });
                 }
             }
             Array::String(values) => {
@@ -151,6 +197,19 @@ impl Values {
         }
         match self.redactor.field(key, &value.to_string()) {
             Cow::Owned(text) => Some(text),
+            Cow::Borrowed(_) => None,
+        }
+    }
+
+    /// The text that takes the place of a value that only its name can give away; none when it may
+    /// stay.
+    fn named(&self, key: &str) -> Option<&'static str> {
+        if !self.redactor.is_secret(key) {
+            return None;
+        }
+        // any text will do: it is the name that decides, and that counts
+        match self.redactor.field(key, "0") {
+            Cow::Owned(_) => Some(REDACTED),
             Cow::Borrowed(_) => None,
         }
     }

@@ -122,6 +122,10 @@ fn any(key: &str, value: &mut AnyValue, redactor: &Redactor) {
             }
             None
         }
+        // only the name can give these away
+        Some(Value::DoubleValue(_) | Value::BoolValue(_)) if redactor.is_secret(key) => {
+            changed(redactor, key, "0")
+        }
         _ => None,
     };
     if let Some(text) = replacement {
@@ -167,6 +171,10 @@ mod tests {
             redacted("otp", Value::IntValue(123_456)),
             string("REDACTED")
         );
+        for value in [Value::DoubleValue(123_456.0), Value::BoolValue(true)] {
+            assert_eq!(redacted("otp", value.clone()), string("REDACTED"));
+            assert_eq!(redacted("n", value.clone()), value);
+        }
         assert_eq!(
             redacted("n", Value::IntValue(4_111_111_111_111_111)),
             string("REDACTED")

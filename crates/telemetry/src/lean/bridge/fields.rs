@@ -173,16 +173,28 @@ impl Visit for Writer<'_> {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
+        let (_, is_secret) = self.plan(field);
+        let name = Name {
+            text: field.name(),
+            is_secret,
+        };
         if self.live.admits(self.most) {
-            let (out, key) = (&mut self.live.attributes, field.name().as_bytes());
-            proto::double_attribute(out, tag::SPAN_ATTRIBUTE, key, value);
+            let out = &mut self.live.attributes;
+            self.values
+                .known_double(out, tag::SPAN_ATTRIBUTE, name, value);
         }
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
+        let (_, is_secret) = self.plan(field);
+        let name = Name {
+            text: field.name(),
+            is_secret,
+        };
         if self.live.admits(self.most) {
-            let (out, key) = (&mut self.live.attributes, field.name().as_bytes());
-            proto::bool_attribute(out, tag::SPAN_ATTRIBUTE, key, value);
+            let out = &mut self.live.attributes;
+            self.values
+                .known_bool(out, tag::SPAN_ATTRIBUTE, name, value);
         }
     }
 

@@ -35,6 +35,28 @@ fn secrets_of_every_type_stay_here() {
         written(None, KeyValue::new("otp", 123_456)),
         text("REDACTED")
     );
+    let redacted = || text("REDACTED");
+    assert_eq!(written(None, KeyValue::new("otp", 123_456.0)), redacted());
+    assert_eq!(written(None, KeyValue::new("otp", true)), redacted());
+    assert_eq!(
+        written(None, KeyValue::new("n", 0.5)),
+        Wire::DoubleValue(0.5)
+    );
+    assert_eq!(
+        written(None, KeyValue::new("n", true)),
+        Wire::BoolValue(true)
+    );
+    for array in [
+        Array::F64(vec![123_456.0]),
+        Array::Bool(vec![true]),
+        Array::I64(vec![123_456]),
+    ] {
+        let Wire::ArrayValue(array) = written(None, KeyValue::new("otp", Value::Array(array)))
+        else {
+            panic!("an array stays an array");
+        };
+        assert_eq!(array.values[0].value, Some(redacted()));
+    }
     let card = KeyValue::new("n", 4_111_111_111_111_111_i64);
     assert_eq!(written(None, card), text("REDACTED"));
     assert_eq!(written(None, KeyValue::new("n", 7)), Wire::IntValue(7));

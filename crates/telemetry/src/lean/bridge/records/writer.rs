@@ -241,8 +241,13 @@ impl Visit for Writer<'_> {
             return self.body(&value.to_string());
         }
         if self.begin(field, plan) {
-            let (out, key) = (&mut self.buffers.attributes, field.name().as_bytes());
-            proto::double_attribute(out, tag::LOG_ATTRIBUTE, key, value);
+            let name = Name {
+                text: field.name(),
+                is_secret: plan.is_secret,
+            };
+            let out = &mut self.buffers.attributes;
+            self.values
+                .known_double(out, tag::LOG_ATTRIBUTE, name, value);
         }
     }
 
@@ -252,8 +257,12 @@ impl Visit for Writer<'_> {
             return self.body(if value { "true" } else { "false" });
         }
         if self.begin(field, plan) {
-            let (out, key) = (&mut self.buffers.attributes, field.name().as_bytes());
-            proto::bool_attribute(out, tag::LOG_ATTRIBUTE, key, value);
+            let name = Name {
+                text: field.name(),
+                is_secret: plan.is_secret,
+            };
+            let out = &mut self.buffers.attributes;
+            self.values.known_bool(out, tag::LOG_ATTRIBUTE, name, value);
         }
     }
 
