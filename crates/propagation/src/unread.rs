@@ -67,6 +67,8 @@ pub struct LazyCarried {
     text: Vec<u8>,
     /// How long the `tracestate` is. No text is none.
     tracestate: usize,
+    /// Whether the sender marked either as not to be kept in anybody's tables.
+    sensitive: [bool; 2],
     random: bool,
     read: OnceLock<Carried>,
 }
@@ -82,9 +84,11 @@ impl LazyCarried {
         if let Some(tracestate) = unread.tracestate {
             self.text.extend_from_slice(tracestate.as_bytes());
             self.tracestate = self.text.len();
+            self.sensitive[0] = tracestate.is_sensitive();
         }
         if let Some(baggage) = unread.baggage {
             self.text.extend_from_slice(baggage.as_bytes());
+            self.sensitive[1] = baggage.is_sensitive();
         }
         self.random = unread.random;
     }
@@ -93,12 +97,16 @@ impl LazyCarried {
     /// the baggage are not legal, if there are such.
     pub fn get(&self, dropped: impl FnOnce(u32)) -> &Carried {
         self.read.get_or_init(|| {
-            let header = |text: &[u8]| {
-                let text = Some(text).filter(|text| !text.is_empty());
-                text.and_then(|text| HeaderValue::from_bytes(text).ok())
+            let header = |text: &[u8], is_sensitive| {
+                let text = Some(text).filter(|text| !text.is_empty())?;
+                let mut header = HeaderValue::from_bytes(text).ok()?;
+                header.set_sensitive(is_sensitive);
+                Some(header)
             };
             let (tracestate, baggage) = self.text.split_at(self.tracestate);
-            let (tracestate, baggage) = (header(tracestate), header(baggage));
+            let [of_tracestate, of_baggage] = self.sensitive;
+            let tracestate = header(tracestate, of_tracestate);
+            let baggage = header(baggage, of_baggage);
             let unread = Unread {
                 tracestate: tracestate.as_ref(),
                 baggage: baggage.as_ref(),
@@ -128,7 +136,7 @@ impl LazyCarried {
     #[inline]
     pub fn clear(&mut self) {
         self.text.clear();
-        (self.tracestate, self.random) = (0, false);
+        (self.tracestate, self.sensitive, self.random) = (0, [false; 2], false);
         if self.text.capacity() > ROOM {
             self.text = Vec::new();
         }
@@ -168,6 +176,21 @@ mod tests {
         kept.clear();
         assert!(kept.get(|_| {}).is_empty());
         assert!(kept.tracestate().is_empty());
+    }
+
+    #[test]
+    fn what_its_sender_marked_as_sensitive_stays_so() {
+        let mut list = HeaderValue::from_static("plan=pro");
+        let mut kept = LazyCarried::default();
+        for is_sensitive in [true, false] {
+            list.set_sensitive(is_sensitive);
+            kept.keep(Unread {
+                baggage: Some(&list),
+                ..Unread::default()
+            });
+            let header = kept.get(|_| {}).baggage.as_header().unwrap();
+            assert_eq!(header.is_sensitive(), is_sensitive);
+        }
     }
 
     #[test]
