@@ -31,9 +31,10 @@ mod line;
 mod tests;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use campanile_redaction::Redactor;
@@ -119,7 +120,7 @@ impl Audit {
     pub async fn record_within(&self, entry: Entry, within: Duration) -> Result<(), AuditError> {
         let mut delivery = self.deliver(entry)?;
         delivery.offer();
-        if delivery.may_succeed() {
+        if delivery.full().next().is_some() {
             // The end of the time shows in what is still open.
             let _ = tokio::time::timeout(within, delivery.wait()).await;
         }
@@ -144,7 +145,7 @@ struct Delivery<'a> {
     open: Vec<(&'a dyn Way, Refusal)>,
 }
 
-impl Delivery<'_> {
+impl<'a> Delivery<'a> {
     fn offer(&mut self) {
         let record = &self.record;
         self.open
@@ -157,21 +158,35 @@ impl Delivery<'_> {
             });
     }
 
-    fn may_succeed(&self) -> bool {
-        self.open.iter().any(|(_, why)| *why == Refusal::Full)
+    /// The ways that may yet take it.
+    fn full(&self) -> impl Iterator<Item = &'a dyn Way> {
+        let full = self.open.iter().filter(|(_, why)| *why == Refusal::Full);
+        full.map(|(way, _)| *way)
     }
 
+    /// Offers it until no way is full any more: whichever has room first gets it first.
     async fn wait(&mut self) {
         loop {
-            let full = self.open.iter().find(|(_, why)| *why == Refusal::Full);
-            let Some(way) = full.map(|(way, _)| *way) else {
-                return;
-            };
-            let room = way.room();
+            let mut rooms: Vec<_> = self.full().map(Way::room).collect();
             // Asked once more after it was looked out for, so that no room is missed.
             self.offer();
-            if self.may_succeed() {
-                room.await;
+            let left = self.full().count();
+            if left == 0 {
+                return;
+            }
+            if left == rooms.len() {
+                let mut any = |cx: &mut Context<'_>| {
+                    let mut rooms = rooms.iter_mut();
+                    rooms.any(|room| room.as_mut().poll(cx).is_ready())
+                };
+                poll_fn(|cx| {
+                    if any(cx) {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await;
                 self.offer();
             }
         }

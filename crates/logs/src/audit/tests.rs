@@ -116,6 +116,26 @@ async fn a_caller_that_waits_gets_the_room_that_comes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_way_that_stays_full_does_not_keep_another_from_the_room_it_gets() {
+    for stuck_is_first in [true, false] {
+        let (stuck, gate) = (Gated::new(0), Gated::new(1));
+        let mut ways = [stuck.clone() as Arc<dyn Way>, gate.clone()];
+        if !stuck_is_first {
+            ways.reverse();
+        }
+        let audit = Audit::new(ways);
+        audit.record(entry("first")).unwrap_err();
+        let waiting = tokio::spawn(async move { audit.record_within(entry("second"), LONG).await });
+        // it has been offered once and waits
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(actions(&gate.take()), ["first"]);
+        waiting.await.unwrap().unwrap_err();
+        assert_eq!(actions(&gate.take()), ["second"], "{stuck_is_first}");
+        assert_eq!((gate.lost(), stuck.lost()), (0, 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_caller_that_waited_long_enough_is_told_that_the_record_is_lost() {
     let gate = Gated::new(0);
     let audit = Audit::new([gate.clone() as Arc<dyn Way>]);
