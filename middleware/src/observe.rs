@@ -55,6 +55,8 @@ pub(crate) fn within<T>(exchange: &mut Exchange<Shared>, work: impl FnOnce() -> 
     struct Watch<'a> {
         exchange: &'a mut Exchange<Shared>,
         scope: RouteScope,
+        /// Somebody else's panic was under way, whose unwinding drops what works here.
+        was_panicking: bool,
     }
 
     impl Drop for Watch<'_> {
@@ -63,7 +65,7 @@ pub(crate) fn within<T>(exchange: &mut Exchange<Shared>, work: impl FnOnce() -> 
             if let Some(route) = self.scope.route() {
                 self.exchange.set_route(route);
             }
-            if std::thread::panicking() {
+            if !self.was_panicking && std::thread::panicking() {
                 panicked(self.exchange);
             }
         }
@@ -77,7 +79,11 @@ pub(crate) fn within<T>(exchange: &mut Exchange<Shared>, work: impl FnOnce() -> 
 
     let _attached = exchange.context().clone().attach();
     let scope = RouteScope::enter(exchange.route());
-    let _watch = Watch { exchange, scope };
+    let _watch = Watch {
+        exchange,
+        scope,
+        was_panicking: std::thread::panicking(),
+    };
     work()
 }
 

@@ -173,6 +173,33 @@ async fn a_panic_is_a_panic_whoever_catches_it() {
     );
 }
 
+#[test]
+fn a_request_that_is_finished_while_somebody_else_panics_completes() {
+    struct AtUnwinding<F: FnMut()>(F);
+
+    impl<F: FnMut()> Drop for AtUnwinding<F> {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+
+    let observed = Observed::new();
+    let app = layer(&observed).layer(service_fn(async |_: Request<()>| {
+        Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("done"))))
+    }));
+    let finish = || {
+        let call = async { app.clone().oneshot(get("/")).await.unwrap().collect().await };
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(std::pin::pin!(call).poll(&mut cx).is_ready());
+    };
+    let other = std::panic::AssertUnwindSafe(|| {
+        let _last = AtUnwinding(finish);
+        panic!("of somebody else");
+    });
+    assert!(std::panic::catch_unwind(other).is_err());
+    assert_eq!(observed.only_end().text("campanile.outcome"), "completed");
+}
+
 #[tokio::test]
 async fn a_panic_in_the_body_is_a_panic() {
     let observed = Observed::new();
