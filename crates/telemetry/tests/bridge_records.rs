@@ -114,6 +114,8 @@ macro_rules! tell {
             count = $told.count,
             pin = $told.count,
             ratio = $told.ratio,
+            otp = $told.ratio,
+            pwd = $told.flag,
             flag = $told.flag,
             large = $told.large,
             huge = $told.huge,

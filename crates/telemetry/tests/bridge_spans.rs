@@ -156,6 +156,8 @@ macro_rules! span_of {
             count = $node.count,
             pin = $node.count,
             ratio = $node.ratio,
+            otp = $node.ratio,
+            pwd = $node.flag,
             flag = $node.flag,
             large = $node.large,
             otel.name = $node.name,

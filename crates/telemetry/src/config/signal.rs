@@ -75,7 +75,10 @@ pub(super) fn signal_config(variables: &Variables<'_>, signal: Signal) -> Signal
     let delay = name("SCHEDULE_DELAY").and_then(|name| variables.millis(&name));
     let concurrency: Option<usize> = variables.number("CAMPANILE_TELEMETRY_CONCURRENCY");
     let defaults = Backoff::default();
-    let retry = |rest: &str| variables.millis(&format!("CAMPANILE_TELEMETRY_RETRY_{rest}"));
+    let retry = |rest: &str| {
+        let wait = variables.millis(&format!("CAMPANILE_TELEMETRY_RETRY_{rest}"))?;
+        Some(wait.max(Duration::from_millis(1)))
+    };
     SignalConfig {
         signal,
         outlet: outlet(variables, signal),

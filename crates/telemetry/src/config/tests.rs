@@ -77,6 +77,19 @@ fn the_environment_wins_over_code_however_specific_that_is() {
 }
 
 #[test]
+fn attempts_never_follow_each_other_without_a_pause() {
+    let config = read(&[
+        ("CAMPANILE_TELEMETRY_RETRY_FIRST", "0"),
+        ("CAMPANILE_TELEMETRY_RETRY_MAX", "0"),
+    ]);
+    for signal in &config.signals {
+        let backoff = &signal.pace.backoff;
+        let waits = [backoff.first, backoff.fresh, backoff.stale];
+        assert_eq!(waits, [Duration::from_millis(1); 3]);
+    }
+}
+
+#[test]
 fn an_empty_variable_counts_as_unset() {
     let config = read(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", " "),
