@@ -55,8 +55,9 @@ pub(crate) fn within<T>(exchange: &mut Exchange<Shared>, work: impl FnOnce() -> 
     struct Watch<'a> {
         exchange: &'a mut Exchange<Shared>,
         scope: RouteScope,
-        /// Somebody else's panic was under way, whose unwinding drops what works here.
-        was_panicking: bool,
+        /// The work came to its end. Whether the thread panics says less: what works here may be
+        /// dropped, and finished, by somebody else's unwinding.
+        is_done: bool,
     }
 
     impl Drop for Watch<'_> {
@@ -65,7 +66,7 @@ pub(crate) fn within<T>(exchange: &mut Exchange<Shared>, work: impl FnOnce() -> 
             if let Some(route) = self.scope.route() {
                 self.exchange.set_route(route);
             }
-            if !self.was_panicking && std::thread::panicking() {
+            if !self.is_done {
                 panicked(self.exchange);
             }
         }
@@ -79,12 +80,14 @@ pub(crate) fn within<T>(exchange: &mut Exchange<Shared>, work: impl FnOnce() -> 
 
     let _attached = exchange.context().clone().attach();
     let scope = RouteScope::enter(exchange.route());
-    let _watch = Watch {
+    let mut watch = Watch {
         exchange,
         scope,
-        was_panicking: std::thread::panicking(),
+        is_done: false,
     };
-    work()
+    let result = work();
+    watch.is_done = true;
+    result
 }
 
 /// Tells the exception as a log event in the context of the exchange (semantic conventions,

@@ -80,7 +80,9 @@ impl LazyCarried {
     /// Keeps this instead of what was kept before.
     #[inline]
     pub fn keep(&mut self, unread: Unread<'_>) {
-        self.clear();
+        if !self.text.is_empty() || self.read.get().is_some() {
+            self.clear();
+        }
         if let Some(tracestate) = unread.tracestate {
             self.text.extend_from_slice(tracestate.as_bytes());
             self.tracestate = self.text.len();
