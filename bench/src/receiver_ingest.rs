@@ -6,6 +6,8 @@
 
 mod load;
 mod server;
+#[path = "../../tests/src/until.rs"]
+mod until;
 
 use std::error::Error;
 

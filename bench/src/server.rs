@@ -4,7 +4,6 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use campanile_otlp_receiver::Receiver;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -12,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::Result;
+use crate::until::{HANG, until};
 
 #[derive(Clone, Copy)]
 pub enum Kind {
@@ -89,9 +89,8 @@ impl Running {
             .spawn()?;
         for address in [&grpc, &http] {
             // It does not say when it listens.
-            while TcpStream::connect(address).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            let listens = async || TcpStream::connect(address).await.ok();
+            until(HANG, "a rotel that listens", listens).await;
         }
         Ok(Self {
             child,

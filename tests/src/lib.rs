@@ -5,9 +5,11 @@
 use campanile_otlp_receiver::contract::{Contract, Registry};
 
 pub mod live;
+pub mod part;
 pub mod peers;
 pub mod plot;
 pub mod server;
+pub mod until;
 pub mod w3c;
 
 /// The contract that whatever we emit has to keep: our own registry, and the rules of the

@@ -11,14 +11,14 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::peers;
-use crate::server::{HANG, Lines};
+use crate::server::Lines;
+use crate::until::{HANG, until};
 
 /// A Redis of its own, on a free port; killed when dropped.
 #[derive(Debug)]
@@ -63,12 +63,8 @@ impl Redis {
     }
 
     async fn ready(&self) {
-        let dialling = async {
-            while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        timeout(HANG, dialling).await.expect("redis-server listens");
+        let listens = async || TcpStream::connect(("127.0.0.1", self.port)).await.ok();
+        until(HANG, "a redis-server that listens", listens).await;
     }
 
     /// Where it is.
@@ -90,7 +86,8 @@ impl Redis {
             answer.truncate(count);
             std::io::Result::Ok(String::from_utf8_lossy(&answer).into_owned())
         };
-        let answer = timeout(HANG, asking).await.expect("redis-server answers");
+        let answer = tokio::time::timeout(HANG, asking).await;
+        let answer = answer.expect("redis-server answers");
         answer.expect("redis-server is there")
     }
 
@@ -100,13 +97,8 @@ impl Redis {
     ///
     /// When it never is.
     pub async fn until(&self, words: &str, is_it: impl Fn(&str) -> bool) {
-        let asking = async {
-            while !is_it(&self.ask(words).await) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let asked = timeout(HANG, asking).await;
-        assert!(asked.is_ok(), "{words}: {}", self.ask(words).await);
+        let look = async || is_it(&self.ask(words).await).then_some(());
+        until(HANG, words, look).await;
     }
 
     /// Stops it from doing anything, its connections still open.

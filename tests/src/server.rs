@@ -2,14 +2,12 @@
 
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-/// How long anything may take before a test calls it hung.
-pub const HANG: Duration = Duration::from_secs(60);
+pub use crate::until::HANG;
 
 /// A `vc-server` child process; killed when dropped.
 #[derive(Debug)]

@@ -7,19 +7,18 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use campanile_otlp_receiver::Receiver;
 use campanile_tests::live::{Client, Dialled, Node, Redis};
+use campanile_tests::part::{self, Part, told};
+use campanile_tests::until::until;
 use campanile_tests::{peers, plot};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::MissedTickBehavior;
 
-const PART: &str = "CAMPANILE_DRAIN_PART";
 /// What was measured: when each client was told to leave and for how long, when each dialled the
 /// other node, and when that node was asked to let one in.
 const RAW: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/drain-arrivals.json");
@@ -34,53 +33,10 @@ fn size(small: usize, full: usize) -> usize {
     }
 }
 
-/// The crowd's process, with as many files as it may have.
-struct Crowd {
-    child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
-}
-
-impl Crowd {
-    fn start(count: usize, rate: usize, nodes: [SocketAddr; 2]) -> Self {
-        let mut child = Command::new("sh")
-            .args(["-c", "ulimit -n $(ulimit -Hn); exec \"$0\" \"$@\""])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "part", "--nocapture"])
-            .env(PART, format!("{count} {rate} {} {}", nodes[0], nodes[1]))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
-    }
-
-    /// The rest of the next line that begins with this word.
-    fn hear(&mut self, word: &str) -> String {
-        let found = self.lines.find_map(|line| {
-            let line = line.unwrap();
-            let (_, rest) = line.split_once(&format!("@{word} "))?;
-            Some(rest.to_owned())
-        });
-        found.unwrap_or_else(|| panic!("the crowd ended before {word:?}"))
-    }
-
-    fn tell(&mut self, line: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-}
-
-impl Drop for Crowd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Not a test of its own: what the crowd's process does.
 #[test]
 fn part() {
-    let Ok(part) = std::env::var(PART) else {
+    let Some(part) = part::part() else {
         return;
     };
     let mut words = part.split(' ');
@@ -154,8 +110,7 @@ async fn crowd(count: usize, rate: usize, nodes: [SocketAddr; 2]) {
         println!("@left {}", serde_json::to_string(&log.left).unwrap());
         println!("@dialled {}", serde_json::to_string(&log.dialled).unwrap());
     });
-    let wait = || std::io::stdin().read_line(&mut String::new());
-    tokio::task::spawn_blocking(wait).await.unwrap().unwrap();
+    told().await;
 }
 
 async fn dial(client: &mut Client, node: SocketAddr, log: &Mutex<Log>) {
@@ -255,7 +210,7 @@ async fn while_one_node_drains_the_other_is_asked_no_more_than_it_admits_and_nob
     let staying = start(&["--on-detach", "--admit", &arguments[0]]).await;
     let nodes = [leaving.address, staying.address];
     let (mut crowd, there) = tokio::task::spawn_blocking(move || {
-        let mut crowd = Crowd::start(count, admit, nodes);
+        let mut crowd = Part::start(&format!("{count} {admit} {} {}", nodes[0], nodes[1]));
         let there = crowd.hear("there");
         let (there, turned) = there.split_once(' ').unwrap();
         let there: (u64, f64) = (there.parse().unwrap(), turned.parse().unwrap());
@@ -273,17 +228,12 @@ async fn while_one_node_drains_the_other_is_asked_no_more_than_it_admits_and_nob
     leaving.ask_to_stop().await;
     assert_eq!(leaving.drained().await, (half, 0, 0, true));
     // All of them come over.
-    let all_there = async {
-        loop {
-            let state = staying.post("/state", String::new()).await.unwrap().1;
-            let state: serde_json::Value = serde_json::from_str(&state).unwrap();
-            if state["open"] == count {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+    let all_there = async || {
+        let state = staying.post("/state", String::new()).await.unwrap().1;
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+        (state["open"] == count).then_some(())
     };
-    tokio::time::timeout(LONG, all_there).await.unwrap();
+    until(LONG, "everybody over there", all_there).await;
     let asked = staying.post("/asked", String::new()).await.unwrap().1;
     let told = staying.post("/tell", "end".to_owned()).await.unwrap();
     assert_eq!(told, (200, count.to_string()));

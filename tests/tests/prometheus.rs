@@ -22,7 +22,7 @@ use campanile::ws::{
 use campanile_otlp_receiver::Receiver;
 use campanile_tests::live::{Client, Dialled};
 use campanile_tests::peers;
-use campanile_tests::server::HANG;
+use campanile_tests::until::{HANG, until};
 use futures_util::{FutureExt, Sink, Stream};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -94,24 +94,15 @@ impl Prometheus {
     /// Asks until there is an answer that will do: the first series, and its value.
     async fn wait(&self, text: &str, will_do: impl Fn(&str) -> bool) -> (Value, String) {
         let url = format!("http://127.0.0.1:{}/api/v1/query", self.port);
-        let asking = async {
-            loop {
-                let client = reqwest::Client::new();
-                let answer = client.get(&url).query(&[("query", text)]).send().await;
-                if let Ok(answer) = answer {
-                    let answer: Value = answer.json().await.unwrap();
-                    if let Some(first) = answer["data"]["result"].get(0) {
-                        let value = first["value"][1].as_str().unwrap();
-                        if will_do(value) {
-                            return (first["metric"].clone(), value.to_owned());
-                        }
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
+        let client = reqwest::Client::new();
+        let ask = async || {
+            let answer = client.get(&url).query(&[("query", text)]).send().await;
+            let answer: Value = answer.ok()?.json().await.ok()?;
+            let first = answer["data"]["result"].get(0)?;
+            let value = first["value"][1].as_str().unwrap();
+            will_do(value).then(|| (first["metric"].clone(), value.to_owned()))
         };
-        let answer = tokio::time::timeout(HANG, asking).await;
-        answer.unwrap_or_else(|_| panic!("no answer to {text}"))
+        until(HANG, format!("an answer to {text}"), ask).await
     }
 
     async fn stop(mut self) {
@@ -308,12 +299,8 @@ impl Live {
     }
 
     async fn detached(&self, count: usize) {
-        let waiting = async {
-            while self.sessions.detached() != count {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(HANG, waiting).await.unwrap();
+        let are_away = async || (self.sessions.detached() == count).then_some(());
+        until(HANG, "sessions that wait", are_away).await;
     }
 
     async fn dial(&self, client: &mut Client) {
@@ -326,15 +313,10 @@ impl Live {
         let mut client = Client::new("ann", [127, 0, 0, 1]);
         *self.outbox.lock().unwrap() = None;
         self.dial(&mut client).await;
-        let begun = async {
-            while self.outbox.lock().unwrap().is_none() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(HANG, begun).await.unwrap();
+        let begun = async || self.outbox.lock().unwrap().clone();
+        let outbox = until(HANG, "a handler that has begun", begun).await;
         client.lose();
         self.detached(1).await;
-        let outbox = self.outbox.lock().unwrap().clone().unwrap();
         for _ in 0..missed {
             outbox.push(Message::text("hello"));
         }

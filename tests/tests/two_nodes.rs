@@ -6,11 +6,11 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use campanile_otlp_receiver::{Receiver, Seen};
 use campanile_tests::live::{Client, Dialled, Node, Redis};
 use campanile_tests::server::{HANG, Server, vc_server};
+use campanile_tests::until::until;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -161,11 +161,11 @@ async fn when_a_node_is_killed_its_clients_have_each_answered_message_once_from_
             assert_eq!(client.sid(), sid);
             let user = format!("user{index}");
             // The welcome is there before the node's handler has told where its user is.
-            let deadline = Instant::now() + Duration::from_secs(20);
-            while push(&second, &user, 1_000_000..=1_000_000).await != Some(200) {
-                assert!(Instant::now() < deadline, "{user} is not there");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            let is_there = async || {
+                let status = push(&second, &user, 1_000_000..=1_000_000).await;
+                (status == Some(200)).then_some(())
+            };
+            until(HANG, format!("{user}, there"), is_there).await;
             read_to(&mut client, "1000000").await;
             let came: HashSet<u64> = numbers(&client).into_iter().collect();
             let missing = (1..=last).filter(|number| !came.contains(number)).count();

@@ -2,11 +2,9 @@
 //! other one has done with its sessions meanwhile, each client has each message once.
 #![allow(clippy::unwrap_used)]
 
-use std::time::Duration;
-
 use campanile_otlp_receiver::Receiver;
 use campanile_tests::live::{Client, Dialled, Node, Redis, Silence};
-use campanile_tests::server::HANG;
+use campanile_tests::until::{HANG, until};
 use tokio::time::timeout;
 
 /// Two nodes, and a client of the first one that has read `1`.
@@ -81,15 +79,11 @@ async fn dial(client: &mut Client, node: &Node) {
 
 /// Puts a message into the user's outbox, once the node's handler has told where that is.
 async fn push(node: &Node, text: &str) {
-    let pushing = async {
-        while !matches!(
-            node.post("/push/user", text.to_owned()).await.unwrap().0,
-            200 | 202
-        ) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    let pushing = async || {
+        let answer = node.post("/push/user", text.to_owned()).await.unwrap();
+        matches!(answer.0, 200 | 202).then_some(())
     };
-    timeout(HANG, pushing).await.unwrap();
+    until(HANG, "the outbox", pushing).await;
 }
 
 async fn read_to(client: &mut Client, last: &str) {
@@ -151,17 +145,12 @@ async fn a_client_that_went_on_elsewhere_while_its_node_was_stopped_is_left_alon
     let holder = two.redis.ask(&two.record("node")).await;
     two.first.go_on().await;
     // It is told that it has nothing any more.
-    let gone = async {
-        loop {
-            let state = two.first.post("/state", String::new()).await.unwrap().1;
-            let state: serde_json::Value = serde_json::from_str(&state).unwrap();
-            if (&state["open"], &state["detached"]) == (&0.into(), &0.into()) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    let gone = async || {
+        let state = two.first.post("/state", String::new()).await.unwrap().1;
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+        ((&state["open"], &state["detached"]) == (&0.into(), &0.into())).then_some(())
     };
-    timeout(HANG, gone).await.unwrap();
+    until(HANG, "nothing is held", gone).await;
     assert_eq!(two.redis.ask(&two.record("node")).await, holder);
     push(&two.second, "2").await;
     read_to(&mut two.client, "2").await;

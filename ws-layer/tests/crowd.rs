@@ -6,13 +6,15 @@
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
+#[path = "../../tests/src/part.rs"]
+mod part;
 #[path = "../src/probe.rs"]
 mod probe;
+#[path = "../../tests/src/until.rs"]
+mod until;
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::ws::Message as Sent;
@@ -20,12 +22,12 @@ use axum::routing::any;
 use campanile_semconv::{metric, span};
 use campanile_ws::{Sessions, Upgrade, observe};
 use futures_util::{SinkExt, StreamExt};
+use part::{Part, told};
 use probe::Probe;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-
-const PART: &str = "CAMPANILE_CROWD_PART";
+use until::{HANG, until};
 
 fn size(small: usize, full: usize) -> usize {
     let is_full = std::env::var_os("CAMPANILE_FULL").is_some_and(|value| value == "1");
@@ -41,61 +43,12 @@ fn resident_kib() -> usize {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
-/// Another process of this test, with as many files as it may have.
-struct Part {
-    child: Child,
-    lines: std::io::Lines<BufReader<ChildStdout>>,
-}
-
-impl Part {
-    fn start(part: &str) -> Self {
-        let mut child = Command::new("sh")
-            .args(["-c", "ulimit -n $(ulimit -Hn); exec \"$0\" \"$@\""])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "part", "--nocapture"])
-            .env(PART, part)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
-    }
-
-    /// The rest of the next line that begins with this word.
-    fn hear(&mut self, word: &str) -> String {
-        let found = self.lines.find_map(|line| {
-            let line = line.unwrap();
-            let (_, rest) = line.split_once(&format!("@{word} "))?;
-            Some(rest.to_owned())
-        });
-        found.unwrap_or_else(|| panic!("the part ended before {word:?}"))
-    }
-
-    fn tell(&mut self, line: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait_for_line() {
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).unwrap();
-}
-
 /// Not a test of its own: what a child process does.
 #[test]
 fn part() {
-    let Some(part) = std::env::var_os(PART) else {
+    let Some(part) = part::part() else {
         return;
     };
-    let part = part.into_string().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -129,9 +82,8 @@ async fn server(count: usize) {
     println!("@listening {}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     let settled = async |open: usize| {
-        while sessions.open() != open {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let is_settled = async || (sessions.open() == open).then_some(());
+        until(10 * HANG, "as many sessions as expected", is_settled).await;
     };
     let before = resident_kib();
     settled(count).await;
@@ -182,7 +134,7 @@ async fn client(count: usize, address: SocketAddr) {
         });
     }
     println!("@connected {count}");
-    tokio::task::spawn_blocking(wait_for_line).await.unwrap();
+    told().await;
     close.send(true).unwrap();
     tasks.join_all().await;
 }

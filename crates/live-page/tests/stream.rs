@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod support;
-
-use std::time::Duration;
+#[path = "../../../tests/src/until.rs"]
+mod until;
 
 use axum::body::Body;
 use axum::http::{Method, Response, StatusCode};
@@ -12,9 +12,7 @@ use campanile_otlp_receiver::Receiver;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use support::{Page, Trace};
-
-/// Far longer than anything here takes: it ends a test that would hang.
-const PATIENCE: Duration = Duration::from_secs(20);
+use until::{HANG, until};
 
 /// Reads events as a browser does.
 struct Events {
@@ -55,7 +53,7 @@ impl Events {
                 }
                 continue;
             }
-            let frame = tokio::time::timeout(PATIENCE, self.body.frame())
+            let frame = tokio::time::timeout(HANG, self.body.frame())
                 .await
                 .expect("an event in time")
                 .expect("the stream goes on")
@@ -298,14 +296,11 @@ async fn the_ninth_page_is_told_to_wait_and_a_closed_one_makes_room() {
     assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(refused.text().contains("8 pages"), "{}", refused.text());
     streams.pop();
-    let free = async {
-        while page.json("/api/pipeline?t=1m").await["pipeline"]["pages"] == 8 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    let is_free = async || {
+        let pages = page.json("/api/pipeline?t=1m").await["pipeline"]["pages"].clone();
+        (pages != 8).then_some(())
     };
-    tokio::time::timeout(PATIENCE, free)
-        .await
-        .expect("the seat is given back");
+    until(HANG, "a seat that is given back", is_free).await;
     assert_eq!(
         page.open(Method::GET, "/api/stream?view=overview", &[])
             .await

@@ -12,6 +12,7 @@ use campanile_logs::audit::{Actor, Entry, Outcome};
 use campanile_otlp_receiver::{Fault, LogRecord, Receiver};
 use campanile_telemetry::{Builder, Loss, Sampling, Telemetry};
 use harness::PATIENCE;
+use harness::wait::until;
 use opentelemetry::Context;
 use opentelemetry::trace::{TraceContextExt, Tracer};
 use serde_json::Value;
@@ -135,9 +136,8 @@ async fn an_outage_keeps_records_up_to_the_bound_and_who_waits_gets_the_room_aft
     assert_eq!((status.offered, status.dropped(Loss::QueueFull)), (4, 1));
 
     let waiting = tokio::spawn(async move { audit.record_within(entry(4), PATIENCE).await });
-    while telemetry.status().audit.unwrap().attempts < 3 {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let has_tried = async || (telemetry.status().audit.unwrap().attempts >= 3).then_some(());
+    until(PATIENCE, "three attempts", has_tried).await;
     assert!(!waiting.is_finished());
     receiver.faults().clear();
     waiting.await.unwrap().unwrap();

@@ -10,6 +10,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::probe::Probe;
 use crate::server::{Server, echo};
+use crate::until::{HANG, until};
 
 /// An interval long enough for a busy machine not to lose two in a row.
 const BEAT: Duration = Duration::from_millis(200);
@@ -92,10 +93,8 @@ async fn the_ticker_ends_with_the_last_session() {
     server.disconnected().await;
     let metrics = tokio::runtime::Handle::current().metrics();
     // The server's accept loop and this test remain; the ticker has nothing left to do.
-    while metrics.num_alive_tasks() > 1 {
-        tokio::task::yield_now().await;
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let is_over = async || (metrics.num_alive_tasks() <= 1).then_some(());
+    until(HANG, "the end of the ticker", is_over).await;
 }
 
 #[tokio::test]

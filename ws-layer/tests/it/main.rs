@@ -7,6 +7,8 @@ mod logged;
 #[path = "../../src/probe.rs"]
 mod probe;
 mod server;
+#[path = "../../../tests/src/until.rs"]
+mod until;
 mod wire;
 
 mod bad_input;

@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::probe::Probe;
 use crate::server::{Server, finish};
+use crate::until::{HANG, until};
 
 /// A server whose sessions hand out their outboxes.
 async fn posting(limits: OutboxLimits) -> (Server, mpsc::UnboundedReceiver<Outbox<Sent>>) {
@@ -131,13 +132,16 @@ async fn typing_notices_supersede_each_other_and_expire() {
     let outbox = outboxes.recv().await.unwrap();
     let typing = server.sessions.class("typing").unwrap();
     // Fill the way to the client, so that what follows waits.
-    while outbox.waiting().0 < 8 {
+    let is_full = async || {
         outbox.push(Sent::binary(vec![0; 100 * 1024]));
         tokio::task::yield_now().await;
-        if outbox.waiting().0 > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        while outbox.waiting().0 == 0 {
+            outbox.push(Sent::binary(vec![0; 100 * 1024]));
+            tokio::task::yield_now().await;
         }
-    }
+        (outbox.waiting().0 >= 8).then_some(())
+    };
+    until(HANG, "a way to the client that is full", is_full).await;
     let notice = |text: &str| Outgoing::new(Sent::text(text)).class(typing).supersede(1);
     assert_eq!(outbox.push(notice("a")), Pushed::Queued);
     assert_eq!(outbox.push(notice("ab")), Pushed::Superseded);

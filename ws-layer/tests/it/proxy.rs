@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::probe::Probe;
 use crate::server::{Server, echo, finish};
+use crate::until::{HANG, until};
 
 /// Debian puts it outside of a user's search path.
 fn binary() -> Option<PathBuf> {
@@ -83,15 +84,10 @@ async fn start(nginx: &Path, folder: &Path, upstream: SocketAddr) -> (Child, Soc
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let began = tokio::time::Instant::now();
-        while began.elapsed() < Duration::from_secs(10) {
-            if child.try_wait().unwrap().is_some() {
-                break;
-            }
-            if TcpStream::connect(listen).await.is_ok() {
-                return (child, listen);
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        let listens = async || TcpStream::connect(listen).await.ok();
+        tokio::select! {
+            _ = child.wait() => {}
+            _ = until(HANG, "nginx that listens", listens) => return (child, listen),
         }
     }
     panic!("nginx did not listen");

@@ -15,6 +15,7 @@ use tokio::process::Command;
 use crate::probe::Probe;
 use crate::resume::keys;
 use crate::server::Server;
+use crate::until::until;
 
 const HANG: Duration = Duration::from_secs(120);
 
@@ -90,9 +91,8 @@ impl Asked {
     }
 
     async fn push_when_away(&self, count: usize) {
-        while self.sessions.detached() == 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let is_away = async || (self.sessions.detached() > 0).then_some(());
+        until(HANG, "a client that is away", is_away).await;
         self.push(count);
     }
 

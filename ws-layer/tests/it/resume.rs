@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::probe::Probe;
 use crate::server::{Client, Server};
+use crate::until::{HANG, until};
 
 /// A wall clock that tests move.
 #[derive(Clone, Default)]
@@ -123,13 +124,8 @@ impl Live {
     }
 
     pub async fn outbox(&self) -> Outbox<Sent> {
-        for _ in 0..500 {
-            if let Some(outbox) = self.outboxes.lock().unwrap().last() {
-                return outbox.clone();
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("no handler has begun");
+        let last = async || self.outboxes.lock().unwrap().last().cloned();
+        until(HANG, "a handler that has begun", last).await
     }
 
     pub async fn detached(&self, count: i64) {
@@ -139,8 +135,8 @@ impl Live {
 
     /// Until so many sessions wait here, counted or not.
     pub async fn waiting(&self, count: usize) {
-        let waits = || self.server.sessions.detached() == count;
-        until("sessions that wait", waits).await;
+        let waits = async || (self.server.sessions.detached() == count).then_some(());
+        until(HANG, "sessions that wait", waits).await;
     }
 
     pub fn detachments(&self) -> i64 {
@@ -191,16 +187,6 @@ impl Live {
             sum(&metric::WEBSOCKET_DELIVERY_MESSAGES) + sum(&metric::WEBSOCKET_DELIVERY_PENDING)
         );
     }
-}
-
-pub async fn until(what: &str, ready: impl Fn() -> bool) {
-    for _ in 0..4000 {
-        if ready() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("{what} did not happen");
 }
 
 /// A client that has its welcome.

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::probe::Probe;
 use crate::resume::{Dialled, Live, keys};
 use crate::server::Server;
+use crate::until::{HANG, until};
 
 impl Live {
     /// A session that has lost its connection: its token, its id.
@@ -407,22 +408,18 @@ async fn a_new_key_signs_while_tokens_of_the_old_one_are_still_good() {
     let (token, sid) = before.lost().await;
     let both = |_| Resume::new(Keys::new(new()).accept(old())).store(store.clone());
     let after = Live::with(store.clone(), both, |builder| builder).await;
-    for _ in 0..100 {
+    // The store is told behind.
+    let resumed = async || {
         let client = after.resume(&token, 0).await;
-        if client.state() == "resumed" {
-            assert_eq!(client.sid(), sid);
-            let mut client = client;
-            client.ack_and_wait(0).await;
-            let token = client.lose();
-            after.detached(1).await;
-            assert_eq!(before.resume(&token, 0).await.state(), "token_invalid");
-            assert_eq!(after.resume(&token, 0).await.state(), "resumed");
-            return;
-        }
-        // The store is told behind.
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("a token of the old key was not accepted");
+        (client.state() == "resumed").then_some(client)
+    };
+    let mut client = until(HANG, "a token of the old key that is accepted", resumed).await;
+    assert_eq!(client.sid(), sid);
+    client.ack_and_wait(0).await;
+    let token = client.lose();
+    after.detached(1).await;
+    assert_eq!(before.resume(&token, 0).await.state(), "token_invalid");
+    assert_eq!(after.resume(&token, 0).await.state(), "resumed");
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use campanile_ws::resume::store::{MemoryStore, NodeId, Opened, Record, SessionStore};
 use campanile_ws::resume::{Keep, Seq};
 
-use crate::resume::until;
 use crate::resume_nodes::{Pair, until_stored};
+use crate::until::{HANG, until};
 
 #[tokio::test]
 async fn a_node_that_was_thought_gone_takes_its_session_back() {
@@ -169,7 +169,7 @@ async fn a_session_that_went_on_unheard_and_ended_is_not_abandoned_where_it_was_
         assert_eq!(new.state(), "resynced");
         new.socket.close(None).await.unwrap();
         let ended = || pair.two.ends("client") == 1;
-        until("the end", ended).await;
+        until(HANG, "the end", async || ended().then_some(())).await;
         pair.other.cut(false);
         // It is over for all, and its way back is counted like any other.
         pair.detachments(2).await;
@@ -190,7 +190,7 @@ async fn a_session_whose_window_ends_on_two_nodes_that_cannot_agree_is_lost_as_o
     pair.two.detached(2).await;
     pair.one.wall.advance(Duration::from_secs(120));
     let abandoned = || pair.one.ends("abandoned") == 1 && pair.two.ends("abandoned") == 2;
-    until("the ends", abandoned).await;
+    until(HANG, "the ends", async || abandoned().then_some(())).await;
     pair.line.cut(false);
     pair.detachments(3).await;
     pair.assert_identity();
@@ -212,7 +212,10 @@ async fn a_session_that_was_thought_lost_and_only_got_another_connection_is_lost
         }
     }
     pair.line.cut(false);
-    until("its end", || pair.one.ends("superseded") == 1).await;
+    until(HANG, "its end", async || {
+        (pair.one.ends("superseded") == 1).then_some(())
+    })
+    .await;
     pair.two.detached(1).await;
     assert_eq!((pair.one.detachments(), pair.two.detachments()), (0, 2));
     pair.assert_identity();
@@ -259,13 +262,8 @@ async fn an_old_token_ends_its_session_also_on_the_node_that_has_it() {
 /// Until the store knows a session at a later generation than that of its beginning.
 async fn until_told(store: &MemoryStore, sid: &str) {
     let stale = record(sid);
-    for _ in 0..1000 {
-        if store.open(&stale).await.unwrap() == Opened::Later {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("the store was not told");
+    let is_later = async || (store.open(&stale).await.unwrap() == Opened::Later).then_some(());
+    until(HANG, "a store that was told", is_later).await;
 }
 
 /// A session as another node may have begun it.

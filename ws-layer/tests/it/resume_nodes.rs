@@ -15,7 +15,8 @@ use campanile_ws::{Builder, Pushed};
 use axum::extract::ws::Message as Sent;
 
 use crate::probe::Probe;
-use crate::resume::{Live, Wall, until};
+use crate::resume::{Live, Wall};
+use crate::until::{HANG, until};
 
 /// What happens between a node and its store.
 #[derive(Debug, Default)]
@@ -150,8 +151,9 @@ impl Pair {
 
     /// Until both nodes together have counted so many detachments.
     pub async fn detachments(&self, count: i64) {
-        let is_there = || self.one.detachments() + self.two.detachments() == count;
-        until("detachments", is_there).await;
+        let all = || self.one.detachments() + self.two.detachments();
+        let are_there = async || (all() == count).then_some(());
+        until(HANG, "detachments", are_there).await;
     }
 
     /// The identity over both nodes.
@@ -320,13 +322,8 @@ async fn orphans_that_nobody_asks_for_are_abandoned() {
 }
 
 pub async fn until_stored(store: &MemoryStore, sessions: usize) {
-    for _ in 0..1000 {
-        if store.sessions() == sessions {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("{} sessions in the store", store.sessions());
+    let are_there = async || (store.sessions() == sessions).then_some(());
+    until(HANG, "sessions in the store", are_there).await;
 }
 
 #[tokio::test]
@@ -364,15 +361,12 @@ async fn without_the_store_sessions_go_on_where_they_are_and_are_resynced_elsewh
     drop(client);
     pair.one.detached(1).await;
     pair.two.wall.advance(Duration::from_secs(1));
-    for _ in 0..100 {
+    let resumed = async || {
         let client = pair.two.resume(&token, 7).await;
-        if client.state() == "resumed" {
-            assert_eq!(client.sid(), sid);
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the store was not told");
+        (client.state() == "resumed").then_some(client)
+    };
+    let client = until(HANG, "a store that was told", resumed).await;
+    assert_eq!(client.sid(), sid);
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ mod make;
 mod outage;
 mod server;
 mod suite;
+#[path = "../../../tests/src/until.rs"]
+mod until;
 
 /// Each behaviour is shown of both stores.
 macro_rules! over_both {

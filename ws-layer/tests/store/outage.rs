@@ -7,20 +7,15 @@ use campanile_ws::resume::store::{Before, Claimed, Opened, RedisStore, Save, Sav
 
 use crate::make::*;
 use crate::server::Redis;
+use crate::until::{HANG, until};
 
 /// Far above what a call may take, far below what hangs.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Until the store answers again.
 async fn is_back(store: &RedisStore) {
-    let back = async {
-        while store.beat(A, now(), LONG).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), back)
-        .await
-        .unwrap();
+    let answer = async || store.beat(A, now(), LONG).await.ok();
+    until(HANG, "a store that answers", answer).await;
 }
 
 /// Every call fails, and none of them hangs.

@@ -8,6 +8,8 @@ use campanile_ws::resume::store::RedisStore;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::until::{HANG, until};
+
 pub(crate) struct Redis {
     port: u16,
     process: Child,
@@ -80,23 +82,15 @@ impl Redis {
     }
 
     async fn answers(&self) {
-        let pong = async {
-            loop {
-                if let Ok(mut socket) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await {
-                    let mut answer = [0; 5];
-                    let asked = socket.write_all(b"PING\r\n").await;
-                    if asked.is_ok()
-                        && socket.read_exact(&mut answer).await.is_ok()
-                        && answer == *b"+PONG"
-                    {
-                        return;
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        let pong = async || {
+            let address = (Ipv4Addr::LOCALHOST, self.port);
+            let mut socket = TcpStream::connect(address).await.ok()?;
+            socket.write_all(b"PING\r\n").await.ok()?;
+            let mut answer = [0; 5];
+            socket.read_exact(&mut answer).await.ok()?;
+            (answer == *b"+PONG").then_some(())
         };
-        let waited = tokio::time::timeout(Duration::from_secs(30), pong).await;
-        waited.expect("redis-server answers");
+        until(HANG, "a redis-server that answers", pong).await;
     }
 }
 

@@ -55,14 +55,14 @@ async fn end(telemetry: &Telemetry, receiver: &Receiver, deadline: Duration) -> 
 async fn delivers_all(
     over: Over,
     break_it: impl AsyncFnOnce(&Receiver),
-    mend_it: impl AsyncFnOnce(&Receiver),
+    mend_it: impl AsyncFnOnce(&Receiver, &Telemetry),
 ) {
     let receiver = Receiver::start().await.unwrap();
     break_it(&receiver).await;
     let telemetry = telemetry(over, over.endpoint(&receiver), &[]);
     let watcher = Watcher::new(&telemetry);
     offer(&telemetry, 0..N);
-    mend_it(&receiver).await;
+    mend_it(&receiver, &telemetry).await;
     let report = end(&telemetry, &receiver, PATIENCE).await;
     assert!(report.is_complete(), "{report}");
     assert_eq!(spans(&receiver), (0..N).collect());
@@ -96,11 +96,6 @@ async fn loses_all(
 
 /// What was said, once it contains `part`: lines are written beside the export thread.
 async fn settled(captured: &campanile_logs::Captured, part: &str) -> String {
-    let said = async {
-        while !captured.text().contains(part) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    let _ = tokio::time::timeout(PATIENCE, said).await;
-    captured.text()
+    let said = async || Some(captured.text()).filter(|text| text.contains(part));
+    harness::wait::until(PATIENCE, format_args!("a line with {part:?}"), said).await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use campanile_otlp_receiver::{Fault, Network, Receiver};
 use campanile_telemetry::Loss;
 
-use crate::harness::Over;
+use crate::harness::{Over, until};
 use crate::limits::{expired, full, oversized, rejects_some};
 use crate::stuck::{blocked, hint_gates, long_hint, slow};
 use crate::{delivers_all, loses_all};
@@ -24,14 +24,14 @@ macro_rules! over_both {
 }
 
 over_both! {
-    healthy => async |over| delivers_all(over, async |_| {}, async |_| {}).await;
+    healthy => async |over| delivers_all(over, async |_| {}, async |_, _| {}).await;
 
     refused_then_back => async |over| {
         delivers_all(
             over,
             async |receiver| receiver.set_network(Network::Refuse).await.unwrap(),
-            async |receiver| {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+            async |receiver, telemetry| {
+                until(telemetry, |signal| signal.retries > 0).await;
                 receiver.set_network(Network::Up).await.unwrap();
             },
         ).await;
@@ -43,7 +43,7 @@ over_both! {
             async |receiver| {
                 receiver.faults().next_times(40, Fault::status(503));
             },
-            async |_| {},
+            async |_, _| {},
         ).await;
     };
 
@@ -54,7 +54,7 @@ over_both! {
                 let fault = Fault::status(429).retry_after(Duration::from_millis(30));
                 receiver.faults().next(fault);
             },
-            async |_| {},
+            async |_, _| {},
         ).await;
     };
 
@@ -64,7 +64,7 @@ over_both! {
             async |receiver| {
                 receiver.faults().next_times(5, Fault::reset_before_commit());
             },
-            async |_| {},
+            async |_, _| {},
         ).await;
     };
 
@@ -75,7 +75,7 @@ over_both! {
             async |receiver| {
                 receiver.faults().next_times(5, Fault::reset_after_commit());
             },
-            async |_| {},
+            async |_, _| {},
         ).await;
     };
 
@@ -85,7 +85,7 @@ over_both! {
             async |receiver| {
                 receiver.faults().next_times(3, Fault::black_hole());
             },
-            async |_| {},
+            async |_, _| {},
         ).await;
     };
 
@@ -93,8 +93,8 @@ over_both! {
         delivers_all(
             over,
             async |receiver| receiver.set_network(Network::BlackHole).await.unwrap(),
-            async |receiver| {
-                tokio::time::sleep(Duration::from_millis(400)).await;
+            async |receiver, telemetry| {
+                until(telemetry, |signal| signal.retries > 0).await;
                 receiver.set_network(Network::Up).await.unwrap();
             },
         ).await;

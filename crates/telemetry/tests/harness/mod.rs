@@ -3,7 +3,11 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
+#[path = "../../../../tests/src/until.rs"]
+pub(crate) mod wait;
+
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -142,24 +146,26 @@ pub(crate) fn check(signal: &SignalStatus) {
     assert!(signal.bytes <= signal.capacity_bytes, "{signal:?}");
 }
 
+/// The status, for a failure to tell.
+struct Status<'a>(&'a Telemetry);
+
+impl fmt::Display for Status<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#?}", self.0.status())
+    }
+}
+
 /// Waits until `done` holds of the status of spans and of logs.
 pub(crate) async fn until(telemetry: &Telemetry, done: impl Fn(&SignalStatus) -> bool) {
-    let all = async {
-        loop {
-            let status = telemetry.status();
-            let mut watched = status
-                .signals
-                .iter()
-                .filter(|signal| signal.signal != campanile_telemetry::Signal::Metrics);
-            if watched.all(&done) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+    let all = async || {
+        let status = telemetry.status();
+        let mut watched = status
+            .signals
+            .iter()
+            .filter(|signal| signal.signal != campanile_telemetry::Signal::Metrics);
+        watched.all(&done).then_some(())
     };
-    if tokio::time::timeout(PATIENCE, all).await.is_err() {
-        panic!("it did not come to that: {:#?}", telemetry.status());
-    }
+    wait::until(PATIENCE, Status(telemetry), all).await;
 }
 
 /// Of the environment, only what decides over which pipeline and which bridge a suite runs.

@@ -13,6 +13,7 @@ use futures_util::future::join_all;
 use super::Client;
 use super::gate::Gate;
 use crate::resume::Live;
+use crate::until::{HANG, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -107,12 +108,8 @@ async fn clients_of_a_node_that_drains_go_on_at_another_when_it_says() {
     for client in &mut clients {
         sids.push(client.until_attached().await.sid);
     }
-    let outboxes = async {
-        while one.outboxes.lock().unwrap().len() < 4 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    outboxes.await;
+    let have_begun = async || (one.outboxes.lock().unwrap().len() >= 4).then_some(());
+    until(HANG, "four handlers that have begun", have_begun).await;
     gate.lead_to(two.server.address);
     for outbox in one.outboxes.lock().unwrap().iter() {
         outbox.push(Sent::text("before"));

@@ -9,17 +9,15 @@ use campanile_ws::resume::store::{
 use tokio::task::JoinSet;
 
 use crate::make::*;
+use crate::until::{HANG, until};
 
 /// What `node` adopts, once there is something: leases are judged by the store's clock.
 async fn adopt(store: &impl SessionStore, node: NodeId, max: usize) -> Vec<Adopted> {
-    for _ in 0..1000 {
+    let some = async || {
         let adopted = store.adopt(node, now(), max).await.unwrap();
-        if !adopted.is_empty() {
-            return adopted;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    panic!("nothing to adopt");
+        (!adopted.is_empty()).then_some(adopted)
+    };
+    until(HANG, "something to adopt", some).await
 }
 
 pub(crate) async fn each_orphan_is_adopted_by_one_node(store: impl SessionStore + Clone) {
@@ -169,8 +167,10 @@ pub(crate) async fn an_orphan_that_is_counted_is_not_taken_back(store: impl Sess
 
 pub(crate) async fn a_node_learns_that_its_lease_was_over(store: impl SessionStore) {
     assert!(store.beat(A, now(), LONG).await.unwrap().lapsed, "unknown");
+    store.open(&record(1, A)).await.unwrap();
     assert!(!store.beat(A, now(), 0).await.unwrap().lapsed);
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    // There is something to adopt as soon as the lease is over.
+    adopt(&store, B, 1).await;
     assert!(store.beat(A, now(), LONG).await.unwrap().lapsed);
     assert!(!store.beat(A, now(), LONG).await.unwrap().lapsed);
     store.leave(A).await.unwrap();
