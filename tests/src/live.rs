@@ -101,6 +101,17 @@ impl Redis {
         until(HANG, words, look).await;
     }
 
+    /// Waits until it knows of a session.
+    ///
+    /// # Panics
+    ///
+    /// When it never does.
+    pub async fn until_stored(&self, sid: &str) {
+        let is_there = |answer: &str| !answer.starts_with("$-1");
+        let record = format!("HGET campanile:1:s:{sid} node");
+        self.until(&record, is_there).await;
+    }
+
     /// Stops it from doing anything, its connections still open.
     pub async fn pause(&self) {
         signal(&self.child, "-STOP").await;

@@ -402,6 +402,7 @@ async fn when_a_chat_server_is_killed_its_people_go_on_at_the_other_and_read_not
         say(one, text).await;
         hear(&mut ines, text).await;
     }
+    redis.until_stored(&sid).await;
     first.kill().await;
     ines.lose();
     come_in(&mut ines, two).await;

@@ -47,6 +47,7 @@ impl Two {
 
     /// Stops the first node until the other one has its session.
     async fn stop_the_first(&self) {
+        self.redis.until_stored(self.client.sid()).await;
         let holder = self.redis.ask(&self.record("node")).await;
         self.first.pause().await;
         let is_another = |now: &str| now != holder;
@@ -97,6 +98,7 @@ async fn a_node_that_was_stopped_past_its_lease_takes_its_client_back() {
     let Some(mut two) = Two::start().await else {
         return;
     };
+    two.redis.until_stored(two.client.sid()).await;
     let holder = two.redis.ask(&two.record("node")).await;
     two.stop_the_first().await;
     two.first.go_on().await;
