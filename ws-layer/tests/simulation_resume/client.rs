@@ -43,6 +43,8 @@ pub struct Member {
     before: u64,
     /// Whether messages may be gone that nobody could count.
     is_blurred: bool,
+    /// What it lived through, to be told when its sums are wrong.
+    story: Vec<String>,
 }
 
 impl Member {
@@ -62,7 +64,13 @@ impl Member {
             missed: 0,
             before: 0,
             is_blurred: false,
+            story: Vec::new(),
         }
+    }
+
+    fn note(&mut self, event: String) {
+        let at = self.fleet.since_the_start();
+        self.story.push(format!("{at:.3}: {event}"));
     }
 
     pub async fn live(mut self) {
@@ -112,7 +120,10 @@ impl Member {
             }
         }
         sleep(Duration::from_millis(50)).await;
-        self.is_blurred |= is_unsure.load(Ordering::Relaxed);
+        let is_unsure = is_unsure.load(Ordering::Relaxed);
+        self.is_blurred |= is_unsure;
+        let (given, home) = (self.given, self.fleet.home(self.id));
+        self.note(format!("pushed to {given} at {home:?}, unsure: {is_unsure}"));
     }
 
     /// What it is welcomed with; `None` if what it says to have was never sent, by what is known
@@ -140,6 +151,10 @@ impl Member {
             stream,
             incarnation,
         });
+        let (seq, taken) = (self.seq, self.taken);
+        self.note(format!(
+            "came to {incarnation} with seq {seq}, read to {taken}: {first}"
+        ));
         Some(serde_json::from_str(first.to_text().unwrap()).unwrap())
     }
 
@@ -326,7 +341,11 @@ impl Member {
         let known = self.came + self.missed;
         assert!(known <= given, "{known} of {given}");
         if !self.is_blurred {
-            assert_eq!(known, given, "{} came, {} missed", self.came, self.missed);
+            let (came, missed, story) = (self.came, self.missed, self.story.join("\n"));
+            if known != given {
+                eprintln!("outages: {:?}", self.fleet.outages.lock().unwrap().iter().rev().take(20).collect::<Vec<_>>());
+            }
+            assert_eq!(known, given, "{came} came, {missed} missed:\n{story}");
         }
         if let Some(socket) = self.socket.as_mut() {
             self.fleet.forget(self.id);

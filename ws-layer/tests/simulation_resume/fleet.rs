@@ -137,6 +137,8 @@ pub struct Fleet {
     pub gate: RwLock<()>,
     /// Held by an outage, and by those that want none.
     weather: tokio::sync::Mutex<()>,
+    /// When which nodes were cut off, and when all were back.
+    pub outages: Mutex<Vec<(f64, usize)>>,
     /// What the members were told, by rung.
     told: Mutex<HashMap<String, i64>>,
 }
@@ -209,6 +211,7 @@ impl Fleet {
             buried: Mutex::default(),
             gate: RwLock::new(()),
             weather: tokio::sync::Mutex::default(),
+            outages: Mutex::default(),
             told: Mutex::default(),
         };
         let all = (0..nodes).map(|incarnation| fleet.node(incarnation));
@@ -293,6 +296,17 @@ impl Fleet {
         Some((home.outbox.clone(), home.is_unsure.clone()))
     }
 
+    /// Which node a member's session is at, as far as is known there.
+    pub fn home(&self, member: u64) -> Option<u64> {
+        let homes = self.homes.lock().unwrap();
+        homes.get(&member).map(|home| home.incarnation)
+    }
+
+    /// Seconds of virtual time.
+    pub fn since_the_start(&self) -> f64 {
+        self.epoch.1.elapsed().as_secs_f64()
+    }
+
     pub fn forget(&self, member: u64) {
         self.homes.lock().unwrap().remove(&member);
     }
@@ -319,8 +333,10 @@ impl Fleet {
             };
             set(|node| &node.is_unsure, true);
             set(|node| &node.is_cut, true);
+            self.outages.lock().unwrap().push((self.since_the_start(), which));
             sleep(LONGEST_OUTAGE.mul_f64(rng.f64())).await;
             set(|node| &node.is_cut, false);
+            self.outages.lock().unwrap().push((self.since_the_start(), 0));
             sleep(Duration::from_secs(1)).await;
             set(|node| &node.is_unsure, false);
         }
