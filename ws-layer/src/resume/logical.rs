@@ -211,8 +211,9 @@ impl Logical {
             node: self.node(),
             mark: self.mark.to_bytes(),
             heard: self.heard,
-            // Nothing is in the store yet: the next save tells of it.
-            sent: self.saved,
+            // The messages come with the next save. Should the node not get to that, they are known
+            // to be lost.
+            sent: self.log.sent(),
             acked: self.acked,
             window: self.hub.window(),
             kept: self.hub.keeps_all(),

@@ -181,6 +181,26 @@ async fn a_session_that_went_on_unheard_and_ended_is_not_abandoned_where_it_was_
 }
 
 #[tokio::test]
+async fn messages_that_a_node_had_no_time_to_store_are_known_to_be_lost() {
+    let pair = Pair::start(Keep::Always).await;
+    pair.line.break_down(true);
+    let old = pair.one.dial("new").await;
+    for text in ["1", "2", "3"] {
+        pair.one.push(text).await;
+    }
+    // It gets to tell of the session, and of nothing that it has sent.
+    pair.line.refuse_saves();
+    pair.line.break_down(false);
+    until_stored(&pair.store, 2).await;
+    pair.line.cut(true);
+    let token = old.token();
+    drop(old);
+    pair.one.wall.advance(Duration::from_secs(6));
+    let new = pair.two.resume(&token, 0).await;
+    assert_eq!((new.state(), new.number("lost")), ("resynced", 3));
+}
+
+#[tokio::test]
 async fn a_session_whose_window_ends_on_two_nodes_that_cannot_agree_is_lost_as_often() {
     let pair = Pair::start(Keep::OnDetach).await;
     drop(pair.one.dial("new").await);

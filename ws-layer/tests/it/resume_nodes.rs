@@ -27,6 +27,8 @@ struct Line {
     cut: AtomicBool,
     /// So many saves are done, and their answers come too late.
     late: AtomicUsize,
+    /// Saves fail, and nothing else.
+    saves_fail: AtomicBool,
 }
 
 /// A store that fails, forgets, and loses its node, on demand.
@@ -50,6 +52,11 @@ impl Unreliable {
     /// The answers to the next saves do not come in time.
     pub fn answer_late(&self, saves: usize) {
         self.1.late.store(saves, Ordering::SeqCst);
+    }
+
+    /// Saves fail, and nothing else.
+    pub fn refuse_saves(&self) {
+        self.1.saves_fail.store(true, Ordering::SeqCst);
     }
 
     /// Everything is gone.
@@ -76,6 +83,9 @@ impl SessionStore for Unreliable {
     }
 
     fn save<'a>(&'a self, batch: &'a [Save]) -> Answer<'a, Vec<Saved>> {
+        if self.1.saves_fail.load(Ordering::SeqCst) {
+            return Box::pin(std::future::ready(Err(StoreError::new("no room"))));
+        }
         let count_down = |late: usize| late.checked_sub(1);
         let late = &self.1.late;
         let is_late = late.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down);

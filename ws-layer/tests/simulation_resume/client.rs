@@ -123,7 +123,9 @@ impl Member {
         let is_unsure = is_unsure.load(Ordering::Relaxed);
         self.is_blurred |= is_unsure;
         let (given, home) = (self.given, self.fleet.home(self.id));
-        self.note(format!("pushed to {given} at {home:?}, unsure: {is_unsure}"));
+        self.note(format!(
+            "pushed to {given} at {home:?}, unsure: {is_unsure}"
+        ));
     }
 
     /// What it is welcomed with; `None` if what it says to have was never sent, by what is known
@@ -343,7 +345,17 @@ impl Member {
         if !self.is_blurred {
             let (came, missed, story) = (self.came, self.missed, self.story.join("\n"));
             if known != given {
-                eprintln!("outages: {:?}", self.fleet.outages.lock().unwrap().iter().rev().take(20).collect::<Vec<_>>());
+                eprintln!(
+                    "outages: {:?}",
+                    self.fleet
+                        .outages
+                        .lock()
+                        .unwrap()
+                        .iter()
+                        .rev()
+                        .take(20)
+                        .collect::<Vec<_>>()
+                );
             }
             assert_eq!(known, given, "{came} came, {missed} missed:\n{story}");
         }

@@ -333,10 +333,16 @@ impl Fleet {
             };
             set(|node| &node.is_unsure, true);
             set(|node| &node.is_cut, true);
-            self.outages.lock().unwrap().push((self.since_the_start(), which));
+            self.outages
+                .lock()
+                .unwrap()
+                .push((self.since_the_start(), which));
             sleep(LONGEST_OUTAGE.mul_f64(rng.f64())).await;
             set(|node| &node.is_cut, false);
-            self.outages.lock().unwrap().push((self.since_the_start(), 0));
+            self.outages
+                .lock()
+                .unwrap()
+                .push((self.since_the_start(), 0));
             sleep(Duration::from_secs(1)).await;
             set(|node| &node.is_unsure, false);
         }
