@@ -6,7 +6,7 @@
 //! Everything but the wire is real: upgrade, contract, tokens, table, log, keeper and a store that
 //! the nodes share. Twelve seeds by default, each with 160 sessions within ten minutes;
 //! `CAMPANILE_FULL=1` makes that four seeds with 100,000 sessions within four hours, and wants
-//! `--release`. `CAMPANILE_SEED` repeats a run.
+//! `--release`. `CAMPANILE_SEED` repeats a run nearly: at full size not every event keeps its place.
 
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
